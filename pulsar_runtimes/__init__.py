@@ -1,0 +1,1 @@
+"""pfrun: a pluggable multi-runtime launcher for Apache Pulsar Functions."""

@@ -1,0 +1,1 @@
+"""Frozen data, names and errors that every layer shares. Standard library only."""

@@ -1,0 +1,65 @@
+"""What was seen of a launched instance, and what is written down to find it again."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .function import Language
+
+
+class Phase(enum.Enum):
+    """Where a runtime is in its one life. ``UNKNOWN`` means "cannot tell now", never "dead"."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    EXITED = "exited"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a runtime.
+
+    ``reason`` is one line that a person can act on, empty when there is nothing to say. ``exit_code`` is that
+    of the process, negative for a signal, and ``None`` where there is none. ``ready_replicas`` counts for
+    backends that run all replicas of a function as one runtime.
+    """
+
+    phase: Phase
+    exit_code: int | None = None
+    reason: str = ""
+    ready_replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeHandle:
+    """What a worker writes down to find a launched instance after its own restart.
+
+    ``state`` is JSON data that only the factory named ``factory`` understands; ``version`` is the version of
+    that data, and a factory refuses one that it does not know.
+    """
+
+    factory: str
+    version: int
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """How a backend differs from the others, told as data so that nobody asks for its name.
+
+    ``languages`` it can run; ``isolates_memory``: each instance has memory of its own;
+    ``runs_all_replicas``: one runtime stands for the whole function (instance id -1);
+    ``restarts_itself``: the backend replaces a dead instance, the supervisor need not;
+    ``reattaches``: ``reattach`` works after the worker was restarted.
+    """
+
+    languages: frozenset[Language]
+    isolates_memory: bool = False
+    runs_all_replicas: bool = False
+    restarts_itself: bool = False
+    reattaches: bool = False

@@ -1,0 +1,125 @@
+"""The contract that every backend keeps. :class:`pulsar_runtimes.testing.RuntimeFactoryConformance` proves it.
+
+A third party writes one :class:`RuntimeFactory`, registers it under the entry-point group
+``pulsar_runtimes.runtime_factories``, and lets the conformance class run against it.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.function import InstanceSpec
+from pulsar_runtimes.model.observation import Capabilities, Observation, RuntimeHandle
+
+ENTRY_POINT_GROUP = "pulsar_runtimes.runtime_factories"
+
+
+class Runtime(abc.ABC):
+    """One launched instance. Made by a factory, started once, thrown away when it has exited.
+
+    The supervisor calls ``start`` and ``stop`` from a pool thread and ``observe`` from its loop, so ``observe``
+    may run while one of the others does.
+    """
+
+    def __init__(self, spec: InstanceSpec) -> None:
+        self.spec = spec
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Launch the instance. Returns when that has been asked for, not when it is ready.
+
+        Called once at most. ``LaunchError`` when the instance cannot be launched; nothing runs then.
+        """
+
+    @abc.abstractmethod
+    def observe(self) -> Observation:
+        """What is known now. Quick: never waits for the instance, never raises for a dead one.
+
+        CREATED before ``start``, then STARTING until the instance works, RUNNING while it does, EXITED for
+        ever after it ended or was stopped, and UNKNOWN whenever it cannot be told.
+        """
+
+    @abc.abstractmethod
+    def stop(self, *, grace_seconds: float) -> None:
+        """End the instance; when this returns nothing of it runs.
+
+        Idempotent, and allowed before ``start``. The instance has ``grace_seconds`` to finish what it holds,
+        then it is ended the hard way.
+        """
+
+    def handle(self) -> RuntimeHandle | None:
+        """What to write down to find the instance again, or ``None`` when it dies with the worker."""
+        return None
+
+    def log_lines(self, last: int) -> list[str]:
+        """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class FactoryContext:
+    """What a worker tells a factory about itself.
+
+    ``state_dir`` is a directory the factory may write to, made when first used. ``memory_ceiling_bytes`` is
+    what the worker itself may use: its cgroup's limit, else physical memory. ``environment`` is the worker's
+    environment, given rather than looked up so that factories stay testable.
+    """
+
+    state_dir: Path
+    memory_ceiling_bytes: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class RuntimeFactory(abc.ABC):
+    """Makes runtimes of one kind. Third parties subclass this."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, section: Section, context: FactoryContext) -> Self:
+        """Build the factory from ``functionRuntimeFactoryConfigs``.
+
+        Reads every key it knows through ``section``; the caller reports those left over. ``ConfigError`` names
+        each bad key with its line. No process, thread or connection is started yet.
+        """
+
+    @abc.abstractmethod
+    def create(self, spec: InstanceSpec) -> Runtime:
+        """A runtime for ``spec``, not started. No side effects."""
+
+    def check(self, spec: InstanceSpec) -> None:
+        """``AdmissionError`` when this backend must not or cannot run ``spec``. No side effects."""
+        check_language(self, spec)
+
+    @abc.abstractmethod
+    def render(self, spec: InstanceSpec) -> str:
+        """Exactly what ``start`` would do, as text: a command line or manifests. No side effects, no secrets."""
+
+    def reattach(self, spec: InstanceSpec, handle: RuntimeHandle) -> Runtime:
+        """A runtime for an instance that an earlier worker launched. Idempotent.
+
+        ``LaunchError`` when the handle is of another factory or version, or when what runs there cannot be
+        proved to be ours.
+        """
+        raise NotImplementedError(f"the {self.name} runtime does not reattach")
+
+    def close(self) -> None:
+        """Let go of everything the factory holds. Every runtime has been stopped before. Idempotent."""
+
+
+def check_language(factory: RuntimeFactory, spec: InstanceSpec) -> None:
+    """``AdmissionError`` when ``factory`` cannot run the function's language."""
+    if spec.function.language not in factory.capabilities.languages:
+        able = ", ".join(sorted(language.name for language in factory.capabilities.languages))
+        raise AdmissionError(
+            f"{spec.function.key}: the {factory.name} runtime cannot run {spec.function.language.name} functions; "
+            f"it runs {able}"
+        )
