@@ -1,0 +1,147 @@
+"""The main program of a Python instance in a process of its own."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import logging.config
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.function import InstanceSpec
+
+from .arguments import InstanceArguments, parse_arguments
+from .client import connect
+from .code import load_code
+from .control import ControlServer
+from .exposition import serve_metrics
+from .instance import Instance, _one_line
+from .notify import Notifier
+from .support import check_supported
+
+CODE_CACHE_VARIABLE = "PFRUN_CODE_CACHE"
+"""Where archives are unpacked; without it, beside the archive, where the reference unpacks them."""
+
+LOGGING_CONFIG_FILE = str(Path(__file__).with_name("console_logging.ini"))
+"""The logging configuration pfrun gives its instances: everything to standard error, which is captured."""
+
+_STOP_SECONDS = 10.0
+_MISSED_HEALTH_CHECKS = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one instance until it is told to stop (exit code 0) or cannot go on (1)."""
+    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    notifier = Notifier.from_environment(os.environ)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    _configure_logging(arguments)
+    try:
+        _run(arguments, notifier)
+    except PfrunError as error:
+        logging.getLogger(__name__).error("%s", error, exc_info=error.__cause__)
+        notifier.failed(str(error).splitlines()[0])
+        return 1
+    except Exception as error:
+        logging.getLogger(__name__).exception("the instance failed")
+        notifier.failed(_one_line(error))
+        return 1
+    finally:
+        logging.shutdown()
+    return 0
+
+
+def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
+    spec = arguments.spec
+    check_supported(spec.function)
+    stop_asked = _event_of_signals()
+    code = load_code(
+        spec.code_file,
+        Path(os.environ.get(CODE_CACHE_VARIABLE) or Path(spec.code_file).resolve().parent),
+        install_wheel=arguments.install_dependencies,
+        pip_options=_pip_options(arguments),
+    )
+    client = connect(spec)
+    # Only a launcher of ours ends its children by itself; the reference's worker reaches us by the host's address.
+    managed = notifier.managed
+
+    def ready() -> None:
+        port = control.start("127.0.0.1" if managed else "[::]", spec.port)
+        _, metrics_port = serve_metrics(instance.stats, spec, "127.0.0.1" if managed else "")
+        notifier.ready(port=port, metrics_port=metrics_port)
+        logging.getLogger(__name__).info("%s is ready, control port %d", spec.key, port)
+
+    instance = Instance(spec, code, client, on_ready=ready)
+    control = ControlServer(instance.stats, lambda: instance.running, spec.instance_id)
+    _when_set(stop_asked, lambda: instance.stop(_STOP_SECONDS))
+    if not managed and spec.expected_health_check_seconds > 0:
+        _watch_health(control, spec, instance)
+    try:
+        instance.run()
+    finally:
+        control.stop()
+        client.shutdown()
+
+
+def _event_of_signals() -> threading.Event:
+    """An event that the stop signals set. A handler does nothing more, as it runs in the middle of anything."""
+    event = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: event.set())
+    return event
+
+
+def _when_set(event: threading.Event, act: Callable[[], None]) -> None:
+    def wait() -> None:
+        event.wait()
+        act()
+
+    threading.Thread(target=wait, name="stop", daemon=True).start()
+
+
+def _watch_health(control: ControlServer, spec: InstanceSpec, instance: Instance) -> None:
+    """Without a launcher of ours: stop when the worker has not asked for three intervals, as the reference does."""
+    interval = spec.expected_health_check_seconds
+
+    def watch() -> None:
+        while time.monotonic() - control.last_health_check <= _MISSED_HEALTH_CHECKS * interval:
+            time.sleep(interval)
+        logging.getLogger(__name__).error("no health check for %d s: the worker is gone", 3 * interval)
+        instance.stop(_STOP_SECONDS)
+        time.sleep(_STOP_SECONDS + interval)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    control.last_health_check = time.monotonic()
+    threading.Thread(target=watch, name="health", daemon=True).start()
+
+
+def _pip_options(arguments: InstanceArguments) -> list[str]:
+    options = []
+    if arguments.dependency_repository:
+        options += ["--index-url", arguments.dependency_repository]
+    if arguments.extra_dependency_repository:
+        options += ["--extra-index-url", arguments.extra_dependency_repository]
+    return options
+
+
+def _configure_logging(arguments: InstanceArguments) -> None:
+    """Apply the ini file the worker names. It finds the log file's path in the variable ``LOG_FILE``."""
+    function = arguments.spec.function
+    directory = Path(arguments.logging_directory, function.tenant, function.namespace, function.name)
+    log_file = directory / f"{arguments.logging_file}-{arguments.spec.instance_id}.log"
+    os.environ["LOG_FILE"] = str(log_file)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        logging.config.fileConfig(arguments.logging_config_file, disable_existing_loggers=False)
+    except (OSError, KeyError, ValueError, ImportError) as error:
+        logging.basicConfig(level=logging.INFO)
+        logging.warning("logging configuration %s cannot be used: %s", arguments.logging_config_file, error)
+    if arguments.logging_level:
+        logging.getLogger().setLevel(arguments.logging_level.upper())

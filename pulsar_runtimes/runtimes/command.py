@@ -1,0 +1,109 @@
+"""The command lines of instances, argument by argument as Apache Pulsar's worker writes them.
+
+Source: ``RuntimeUtils#composeCmd`` of Apache Pulsar 4.0.8. Pure: one frozen spec in, one list out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from pulsar_runtimes.model.details import details_json, html_safe_json
+from pulsar_runtimes.model.function import InstanceSpec
+
+PYTHON_SECRETS_PROVIDER = "secretsprovider.ClearTextSecretsProvider"
+"""The provider an instance uses when the worker names none: the secret's object itself, as text."""
+
+SECRET_OPTIONS = ("--function_details", "--client_auth_params", "--secrets_provider_config")
+"""Options whose values may hold secrets: function details carry ``secretsMap`` in clear text."""
+
+_OUTSIDE_QUOTES = re.compile(r'\s(?=(?:[^"]*"[^"]*")*[^"]*$)', re.ASCII)
+
+
+def split_flags(flags: str) -> list[str]:
+    """Split ``runtimeFlags`` as the reference does.
+
+    At each single whitespace character followed by an even number of double quotes; quotes are kept, single
+    quotes protect nothing, and leading or doubled blanks give empty arguments.
+    """
+    if not flags:
+        return []
+    parts = _OUTSIDE_QUOTES.split(flags)
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def python_arguments(spec: InstanceSpec, *, logging_directory: str, logging_config_file: str) -> list[str]:
+    """What follows the instance script on a Python instance's command line."""
+    return [
+        *("--py", spec.code_file),
+        *("--logging_directory", logging_directory),
+        *("--logging_file", spec.function.name),
+        *("--logging_config_file", logging_config_file),
+        *_common_arguments(spec),
+    ]
+
+
+def _common_arguments(spec: InstanceSpec) -> Iterable[str]:
+    """The options that Java and Python instances share, in their order."""
+    yield from ("--instance_id", str(spec.instance_id))
+    yield from ("--function_id", spec.function_id)
+    yield from ("--function_version", spec.function_version)
+    yield from ("--function_details", f"'{details_json(spec.function)}'")
+    yield from ("--pulsar_serviceurl", spec.service_url)
+    yield from _auth_arguments(spec)
+    yield from ("--max_buffered_tuples", str(spec.max_buffered_tuples))
+    yield from ("--port", str(spec.port))
+    yield from ("--metrics_port", str(spec.metrics_port))
+    if spec.state_storage_url:
+        yield from ("--state_storage_serviceurl", spec.state_storage_url)
+    yield from ("--expected_healthcheck_interval", str(spec.expected_health_check_seconds))
+    if spec.secrets_provider:
+        yield from ("--secrets_provider", spec.secrets_provider)
+        if spec.secrets_provider_config is not None:
+            yield from ("--secrets_provider_config", f"'{html_safe_json(dict(spec.secrets_provider_config))}'")
+    yield from ("--cluster_name", spec.cluster_name)
+
+
+def _auth_arguments(spec: InstanceSpec) -> Iterable[str]:
+    auth = spec.auth
+    if auth is None:
+        return
+    if auth.plugin.strip() and auth.params.strip():
+        yield from ("--client_auth_plugin", auth.plugin, "--client_auth_params", auth.params)
+    yield from ("--use_tls", _flag(auth.use_tls))
+    yield from ("--tls_allow_insecure", _flag(auth.tls_allow_insecure))
+    yield from ("--hostname_verification_enabled", _flag(auth.tls_hostname_verification))
+    if auth.tls_trust_certs_file.strip():
+        yield from ("--tls_trust_cert_path", auth.tls_trust_certs_file)
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def without_secrets(arguments: Iterable[str]) -> tuple[list[str], Mapping[str, str]]:
+    """``arguments`` less the options that may hold secrets, and those options apart.
+
+    The instance takes the second part through ``--config_file``, which fills whatever the command line leaves
+    open; so a process listing shows no secret.
+    """
+    kept: list[str] = []
+    secret: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in SECRET_OPTIONS:
+            secret[argument.removeprefix("--")] = next(rest)
+        else:
+            kept.append(argument)
+    return kept, secret
+
+
+def masked(arguments: Iterable[str]) -> list[str]:
+    """``arguments`` fit to be shown: secret values inside them replaced by ``***``."""
+    shown = list(arguments)
+    for index, argument in enumerate(shown[:-1]):
+        if argument in ("--client_auth_params", "--secrets_provider_config"):
+            shown[index + 1] = "***"
+    return shown
