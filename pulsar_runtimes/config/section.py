@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import difflib
 import enum
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pulsar_runtimes.model.errors import ConfigError, Problem
 
+from .secrecy import HIDDEN, looks_secret
+
 E = TypeVar("E", bound=enum.Enum)
-T = TypeVar("T")
 
 MISSING: Any = object()
 """Returned by :meth:`Section.raw` for a key that is not there (``None`` is a value of its own)."""
@@ -29,15 +29,21 @@ class Section:
     ``values`` is plain data: nested mappings are ``dict``, lists are ``list``. ``lines`` has the line of each
     key by dotted path, for all nesting depths. Typed reads never raise for a bad value: they add a problem
     and answer the default, so that every problem of a file is found in one go; :meth:`done` raises them.
+
+    ``origins`` has, by dotted path too, what a value came from when that is not the file: an environment
+    variable, the command line. ``spelled`` has how a number or boolean was written where Python would write
+    it in another way, so that ``name: 007`` read as text is ``007``.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
     path: str = ""
     file: str | None = None
-    lines: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    spelled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -59,31 +65,78 @@ class Section:
 
     def _located(self, key: str, message: str) -> Problem:
         path = self.where(key)
-        return Problem(path, message, self.file, self._line(path))
+        file, line = self._place(path)
+        return Problem(one_line(path, 200), one_line(message, 600), file and one_line(file, 300), line)
 
-    def _line(self, path: str) -> int | None:
+    def _place(self, path: str) -> tuple[str | None, int | None]:
+        """The origin, or file and line, of the nearest enclosing value whose place is known."""
         while path:
+            if path in self.origins:
+                return self.origins[path], None
             if path in self.lines:
-                return self.lines[path]
-            path = path.rpartition(".")[0]
-        return None
+                return self.file, self.lines[path]
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.file, None
+
+    def origin(self, key: str) -> str:
+        """Where the value of ``key`` comes from: ``file:line``, a variable's name, or ``default``."""
+        if key not in self.values:
+            return "default"
+        file, line = self._place(self.where(key))
+        if file is None:
+            return "given" if line is None else f"line {line}"
+        return file if line is None else f"{file}:{line}"
+
+    def with_value(self, keys: Sequence[str], value: Any, origin: str) -> Section:
+        """This section with ``value`` at the nested ``keys``, said to come from ``origin``.
+
+        Mappings that lack on the way are made; a value that is no mapping is replaced. Neither the section nor
+        its values change. Problems and warnings go on into the same lists.
+        """
+        paths = [self.where(".".join(keys[: depth + 1])) for depth in range(len(keys))]
+        made = [path for path in paths if path not in self.lines]
+        below = (f"{paths[-1]}.", f"{paths[-1]}[")
+        return replace(
+            self,
+            values=_nested(self.values, keys, value),
+            lines={path: line for path, line in self.lines.items() if not path.startswith(below)},
+            origins={**dict.fromkeys(made, origin), **self.origins, paths[-1]: origin},
+            spelled={path: text for path, text in self.spelled.items() if path != paths[-1]},
+        )
+
+    def without(self, key: str) -> Section:
+        """This section as if ``key`` were not there."""
+        return replace(self, values={name: value for name, value in self.values.items() if name != key})
+
+    def got(self, key: str, value: object) -> str:
+        """``value`` as a message may show it; hidden when the name of ``key`` speaks of a secret."""
+        return HIDDEN if looks_secret(self.where(key)) else shown(value)
 
     def raw(self, key: str) -> Any:
         """The value as it was parsed, or :data:`MISSING`. Counts as read."""
         self.seen.add(key)
         return self.values.get(key, MISSING)
 
-    def text(self, key: str, default: str = "") -> str:
-        """Text; numbers and booleans are taken as they are spelled. Null is the default."""
+    def text(self, key: str, default: str = "", *, null: str | None = None) -> str:
+        """Text; numbers and booleans are taken as they are spelled. Null is ``null``, else the default."""
         value = self.raw(key)
-        if value is MISSING or value is None:
+        if value is MISSING:
             return default
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        self.problem(key, f"must be text (got {kind(value)})")
-        return default
+        if value is None:
+            return default if null is None else null
+        text = self._as_text(key, key, value)
+        return default if text is None else text
+
+    def _as_text(self, key: str, item: str, value: object) -> str | None:
+        if isinstance(value, str):
+            if "\0" not in value:
+                return value
+            self.problem(key, "must not hold a NUL character")
+        elif isinstance(value, bool | int | float):
+            return self.spelled.get(self.where(item)) or shown(value, limit=1000)
+        else:
+            self.problem(key, f"must be text (got {kind(value)})")
+        return None
 
     def integer(
         self,
@@ -101,6 +154,14 @@ class Section:
         whole = int(number)
         return whole if self._in_range(key, whole, minimum, maximum) else default
 
+    def optional_integer(self, key: str, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
+        """An integer within the bounds, or ``None`` when it is absent, null or wrong."""
+        if self.raw(key) in (MISSING, None):
+            return None
+        found = len(self.problems)
+        number = self.integer(key, minimum=minimum, maximum=maximum)
+        return None if len(self.problems) > found else number
+
     def number(
         self,
         key: str,
@@ -109,12 +170,13 @@ class Section:
         null: float = 0.0,
         minimum: float | None = None,
         maximum: float | None = None,
+        above: float | None = None,
     ) -> float:
-        """A number within the bounds, which are part of the range."""
+        """A number within the bounds, which are part of the range, but for ``above``."""
         number = self._number(key, default, null)
         if number is MISSING:
             return default
-        return float(number) if self._in_range(key, number, minimum, maximum) else default
+        return float(number) if self._in_range(key, number, minimum, maximum, above) else default
 
     def _number(self, key: str, default: float, null: float) -> Any:
         value = self.raw(key)
@@ -127,23 +189,28 @@ class Section:
             number = _parse_number(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             number = value
-        if number is None or not math.isfinite(number) or abs(number) >= 2**63:
-            self.problem(key, f"must be a number (got {shown(value)})")
+        # the comparison also refuses infinity and what is no number, and works for integers of any size
+        if number is None or not abs(number) < 2**63:
+            self.problem(key, f"must be a number (got {self.got(key, value)})")
             return MISSING
         return number
 
-    def _in_range(self, key: str, value: float, minimum: float | None, maximum: float | None) -> bool:
-        low = minimum is None or value >= minimum
+    def _in_range(
+        self, key: str, value: float, minimum: float | None, maximum: float | None, above: float | None = None
+    ) -> bool:
+        low = (minimum is None or value >= minimum) and (above is None or value > above)
         high = maximum is None or value <= maximum
         if low and high:
             return True
-        if minimum is not None and maximum is not None:
+        if above is not None:
+            right = f"must be above {above:g}" + ("" if maximum is None else f" and at most {maximum:g}")
+        elif minimum is not None and maximum is not None:
             right = f"must be from {minimum} to {maximum}"
         elif minimum is not None:
             right = f"must be at least {minimum}"
         else:
             right = f"must be at most {maximum}"
-        self.problem(key, f"{right} (got {value})")
+        self.problem(key, f"{right} (got {self.got(key, value)})")
         return False
 
     def boolean(self, key: str, default: bool = False, *, null: bool = False) -> bool:
@@ -157,7 +224,7 @@ class Section:
             return value
         if isinstance(value, str) and value.lower() in ("true", "false"):
             return value.lower() == "true"
-        self.problem(key, f"must be true or false (got {shown(value)})")
+        self.problem(key, f"must be true or false (got {self.got(key, value)})")
         return default
 
     def choice(self, key: str, options: type[E], default: E) -> E:
@@ -168,22 +235,35 @@ class Section:
         if isinstance(value, str) and value.upper() in options.__members__:
             return options[value.upper()]
         names = ", ".join(options.__members__)
-        self.problem(key, f"must be one of {names} (got {shown(value)}){nearest(str(value), options.__members__)}")
+        near = nearest(value, options.__members__) if isinstance(value, str) else ""
+        self.problem(key, f"must be one of {names} (got {self.got(key, value)}){near}")
         return default
 
-    def texts(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-        """A list of text. A single text in place of a list is refused, as the reference does."""
+    def texts(self, key: str, default: Sequence[str] = (), *, null: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A list of text. A single text in place of a list is refused, as the reference does.
+
+        Null is ``null``, else the default.
+        """
         value = self.raw(key)
-        if value is MISSING or value is None:
+        if value is MISSING:
             return tuple(default)
+        if value is None:
+            return tuple(default if null is None else null)
         if not isinstance(value, list):
-            self.problem(key, f"must be a list (got {shown(value)}); write it as [{shown(value)}]")
+            text = self.got(key, value)
+            remedy = "" if isinstance(value, dict) or text == HIDDEN else f"; write it as [{text}]"
+            self.problem(key, f"must be a list (got {text}){remedy}")
             return tuple(default)
-        for item in value:
+        items: list[str] = []
+        for index, item in enumerate(value):
             if isinstance(item, dict | list) or item is None:
-                self.problem(key, f"must hold only text (got {kind(item)})")
+                self.problem(f"{key}[{index}]", f"must be text (got {kind(item)})")
                 return tuple(default)
-        return tuple("true" if v is True else "false" if v is False else str(v) for v in value)
+            text_or_none = self._as_text(f"{key}[{index}]", f"{key}[{index}]", item)
+            if text_or_none is None:
+                return tuple(default)
+            items.append(text_or_none)
+        return tuple(items)
 
     def mapping(self, key: str) -> dict[str, Any]:
         """A mapping with any content; empty when absent or null."""
@@ -191,7 +271,7 @@ class Section:
         if value is MISSING or value is None:
             return {}
         if not isinstance(value, dict):
-            self.problem(key, f"must be a mapping (got {shown(value)})")
+            self.problem(key, f"must be a mapping (got {self.got(key, value)})")
             return {}
         return value
 
@@ -208,13 +288,13 @@ class Section:
         if value is MISSING or value is None:
             return None
         if not isinstance(value, dict):
-            self.problem(key, f"must be a mapping (got {shown(value)})")
+            self.problem(key, f"must be a mapping (got {self.got(key, value)})")
             return None
         return self.inner(key, value)
 
     def inner(self, key: str, values: Mapping[str, Any]) -> Section:
         """``values`` as if they stood at ``key``; problems and warnings go to this section's lists."""
-        return Section(values, self.where(key), self.file, self.lines, self.problems, self.warnings)
+        return replace(self, values=values, path=self.where(key), seen=set())
 
     def unread(self) -> list[str]:
         """The keys nobody asked for, in the order of the file."""
@@ -236,6 +316,12 @@ class Section:
             raise ConfigError(self.problems)
 
 
+def _nested(values: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    head, *rest = keys
+    inner = values.get(head)
+    return {**values, head: _nested(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
+
+
 def kind(value: object) -> str:
     """What a parsed value is, in the words of the file."""
     if isinstance(value, dict):
@@ -253,8 +339,17 @@ def shown(value: object, limit: int = 60) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(value) if isinstance(value, str) else _number_text(value)
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+    text = repr(value[:limit]) if isinstance(value, str) else _number_text(value)
+    cut = len(text) > limit or (isinstance(value, str) and len(value) > limit)
+    return f"{text[: limit - 3]}..." if cut else text
+
+
+def one_line(text: str, limit: int) -> str:
+    """``text`` on one line and printable: anything else is escaped; cut when it is longer than ``limit``."""
+    text = f"{text[: limit - 3]}..." if len(text) > limit else text
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def _number_text(value: object) -> str:
