@@ -1,0 +1,42 @@
+"""What a backend's tests need: the conformance class, fakes that keep the contract, and builders of specs.
+
+Shipped with pfrun for third parties; nothing but tests imports it. Each name is imported when first used, so
+only :class:`RuntimeFactoryConformance` needs pytest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .clock import FakeClock
+    from .conformance import RuntimeFactoryConformance
+    from .fakes import FakeRuntime, FakeRuntimeFactory, Script
+    from .specs import function_spec, instance_spec
+
+__all__ = [
+    "FakeClock",
+    "FakeRuntime",
+    "FakeRuntimeFactory",
+    "RuntimeFactoryConformance",
+    "Script",
+    "function_spec",
+    "instance_spec",
+]
+
+_MODULES = {
+    "FakeClock": "clock",
+    "FakeRuntime": "fakes",
+    "FakeRuntimeFactory": "fakes",
+    "RuntimeFactoryConformance": "conformance",
+    "Script": "fakes",
+    "function_spec": "specs",
+    "instance_spec": "specs",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
