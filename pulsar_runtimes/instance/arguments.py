@@ -48,6 +48,7 @@ _OPTIONAL = (
     "state_storage_serviceurl",
     "config_file",
     "client_memory_bytes",
+    "first_consumer_number",
 )
 
 
@@ -127,6 +128,7 @@ def _build(options: dict[str, Any]) -> InstanceArguments:
         max_buffered_tuples=_integer(options, "max_buffered_tuples"),
         expected_health_check_seconds=_integer(options, "expected_healthcheck_interval"),
         client_memory_bytes=_integer(options, "client_memory_bytes") or None,
+        first_consumer_number=_integer(options, "first_consumer_number"),
         auth=auth,
         state_storage_url=options["state_storage_serviceurl"] or "",
         secrets_provider=options["secrets_provider"] or "",

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from pulsar_runtimes.model.errors import LaunchError
+from pulsar_runtimes.model.observation import InstanceStats
 
 from . import messages
 from .stats import ExceptionInfo, Stats
@@ -116,9 +117,23 @@ class ControlServer:
         return messages.HealthCheckResult(success=True)
 
 
-def fetch_status(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SECONDS) -> Any:
-    """``FunctionStatus`` of a running instance. ``TimeoutError`` or ``ConnectionError`` when it does not answer."""
-    return _call(f"{host}:{port}", "GetFunctionStatus", messages.FunctionStatus, seconds)
+def fetch_stats(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SECONDS) -> InstanceStats:
+    """What a running instance has counted. ``TimeoutError`` or ``ConnectionError`` when it does not answer."""
+    status = _call(f"{host}:{port}", "GetFunctionStatus", messages.FunctionStatus, seconds)
+    return InstanceStats(
+        received=status.numReceived,
+        processed=status.numSuccessfullyProcessed,
+        user_exceptions=status.numUserExceptions,
+        system_exceptions=status.numSystemExceptions,
+        average_latency_ms=status.averageLatency,
+        last_invocation_ms=status.lastInvocationTime,
+        latest_user_exceptions=_infos(status.latestUserExceptions),
+        latest_system_exceptions=_infos(status.latestSystemExceptions),
+    )
+
+
+def _infos(exceptions: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((info.exceptionString, info.msSinceEpoch) for info in exceptions)
 
 
 def check_health(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SECONDS) -> bool:

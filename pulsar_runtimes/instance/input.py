@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,8 @@ class Input:
                 consumer_type=subscription_type(function),
                 initial_position=InitialPosition.Earliest if earliest else InitialPosition.Latest,
                 receiver_queue_size=queue,
+                # The library's own names repeat in every process forked from one that has it loaded.
+                consumer_name=f"{function.name}-{self._instance.instance_id}-{secrets.token_hex(4)}",
                 properties=self._properties(),
                 **options,
             )

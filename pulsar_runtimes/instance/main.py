@@ -20,16 +20,11 @@ from .arguments import InstanceArguments, parse_arguments
 from .client import connect
 from .code import load_code
 from .control import ControlServer
+from .environment import CODE_CACHE_VARIABLE
 from .exposition import serve_metrics
 from .instance import Instance, _one_line
 from .notify import Notifier
 from .support import check_supported
-
-CODE_CACHE_VARIABLE = "PFRUN_CODE_CACHE"
-"""Where archives are unpacked; without it, beside the archive, where the reference unpacks them."""
-
-LOGGING_CONFIG_FILE = str(Path(__file__).with_name("console_logging.ini"))
-"""The logging configuration pfrun gives its instances: everything to standard error, which is captured."""
 
 _STOP_SECONDS = 10.0
 _MISSED_HEALTH_CHECKS = 3

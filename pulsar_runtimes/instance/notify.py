@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import MutableMapping
 
-NOTIFY_VARIABLE = "PFRUN_NOTIFY_FD"
+from .environment import NOTIFY_VARIABLE
 
 
 class Notifier:

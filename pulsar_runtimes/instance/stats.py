@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pulsar_runtimes.model.observation import InstanceStats
+
 _KEPT_EXCEPTIONS = 10
 _WINDOW_SECONDS = 60.0
 _SHOWN_PER_WINDOW = 5
@@ -111,10 +113,28 @@ class Stats:
         total, count = self.user_metrics.get(name, (0.0, 0))
         self.user_metrics[name] = (total + value, count + 1)
 
+    def snapshot(self) -> InstanceStats:
+        """The counters and the latest exceptions as plain data."""
+        total = self.total()
+        return InstanceStats(
+            received=total.received,
+            processed=total.processed,
+            user_exceptions=total.user_exceptions,
+            system_exceptions=total.system_exceptions,
+            average_latency_ms=total.average_latency_ms,
+            last_invocation_ms=int(self.last_invocation * 1000),
+            latest_user_exceptions=_pairs(self.latest_user_exceptions),
+            latest_system_exceptions=_pairs(self.latest_system_exceptions),
+        )
+
     def shown_exceptions(self, kept: deque[ExceptionInfo]) -> list[ExceptionInfo]:
         """The exceptions that may become gauges of their own: at most five of the last minute."""
         since = (time.time() - _WINDOW_SECONDS) * 1000
         return [info for info in kept if info.ms_since_epoch >= since][:_SHOWN_PER_WINDOW]
+
+
+def _pairs(kept: deque[ExceptionInfo]) -> tuple[tuple[str, int], ...]:
+    return tuple((info.text, info.ms_since_epoch) for info in tuple(kept))
 
 
 def _info(error: BaseException | str) -> ExceptionInfo:

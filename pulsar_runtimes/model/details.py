@@ -74,7 +74,8 @@ def _members(cls: Any) -> tuple[tuple[str, str, Any, Mapping[str, Any]], ...]:
 
 def _encode(spec: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for attribute, name, _, metadata in _members(type(spec)):
+    cls: Any = type(spec)
+    for attribute, name, _, metadata in _members(cls):
         value = getattr(spec, attribute)
         encoded = _encode_value(value, metadata)
         present = value is not None if _is_message(value) or metadata.get("wrapped") else bool(encoded)
@@ -107,7 +108,7 @@ def _encode_value(value: Any, metadata: Mapping[str, Any]) -> Any:
     return value
 
 
-def _decode(cls: type[Any], data: Mapping[str, Any], path: str) -> Any:
+def _decode(cls: Any, data: Mapping[str, Any], path: str) -> Any:
     arguments = {}
     for attribute, name, hint, metadata in _members(cls):
         raw = data.get(name, data.get(attribute))

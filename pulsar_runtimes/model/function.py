@@ -222,6 +222,8 @@ class InstanceSpec:
 
     ``port`` and ``metrics_port`` are 0 when the launched instance may choose its own and tell.
     ``client_memory_bytes`` bounds what the instance's Pulsar client holds; ``None`` is no bound.
+    ``first_consumer_number`` is what the client's count of its consumers starts from; only a broker that cannot tell
+    apart consumers with the same number needs another than 0.
     ``expected_health_check_seconds`` <= 0 means that nobody promises to ask.
     """
 
@@ -238,6 +240,7 @@ class InstanceSpec:
     max_buffered_tuples: int = 1024
     expected_health_check_seconds: int = 30
     client_memory_bytes: int | None = None
+    first_consumer_number: int = 0
     auth: ClientAuth | None = None
     state_storage_url: str = ""
     secrets_provider: str = ""

@@ -36,6 +36,20 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceStats:
+    """What an instance has counted since it started. Exceptions are (text, ms since the epoch), oldest first."""
+
+    received: int = 0
+    processed: int = 0
+    user_exceptions: int = 0
+    system_exceptions: int = 0
+    average_latency_ms: float = 0.0
+    last_invocation_ms: int = 0
+    latest_user_exceptions: tuple[tuple[str, int], ...] = ()
+    latest_system_exceptions: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeHandle:
     """What a worker writes down to find a launched instance after its own restart.
 

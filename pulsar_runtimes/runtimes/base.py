@@ -7,7 +7,7 @@ A third party writes one :class:`RuntimeFactory`, registers it under the entry-p
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec
-from pulsar_runtimes.model.observation import Capabilities, Observation, RuntimeHandle
+from pulsar_runtimes.model.observation import Capabilities, InstanceStats, Observation, RuntimeHandle
 
 ENTRY_POINT_GROUP = "pulsar_runtimes.runtime_factories"
 
@@ -57,6 +57,13 @@ class Runtime(abc.ABC):
         """What to write down to find the instance again, or ``None`` when it dies with the worker."""
         return None
 
+    def stats(self) -> InstanceStats | None:
+        """What the instance has counted, or ``None`` when it cannot be asked. May wait for seconds.
+
+        Never called from the supervisor's loop.
+        """
+        return None
+
     def log_lines(self, last: int) -> list[str]:
         """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
         return []
@@ -68,12 +75,14 @@ class FactoryContext:
 
     ``state_dir`` is a directory the factory may write to, made when first used. ``memory_ceiling_bytes`` is
     what the worker itself may use: its cgroup's limit, else physical memory. ``environment`` is the worker's
-    environment, given rather than looked up so that factories stay testable.
+    environment, given rather than looked up so that factories stay testable. ``wake`` may be called from any
+    thread when an instance's phase has changed; it only makes the supervisor look sooner.
     """
 
     state_dir: Path
     memory_ceiling_bytes: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    wake: Callable[[], None] = lambda: None
 
 
 class RuntimeFactory(abc.ABC):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pulsar_runtimes.model.details import details_json, html_safe_json
 from pulsar_runtimes.model.function import InstanceSpec
@@ -42,7 +43,16 @@ def python_arguments(spec: InstanceSpec, *, logging_directory: str, logging_conf
         *("--logging_file", spec.function.name),
         *("--logging_config_file", logging_config_file),
         *_common_arguments(spec),
+        *_own_arguments(spec),
     ]
+
+
+def _own_arguments(spec: InstanceSpec) -> Iterable[str]:
+    """Options that only pfrun's own instance has; none of them unless somebody asked for what they do."""
+    if spec.client_memory_bytes is not None:
+        yield from ("--client_memory_bytes", str(spec.client_memory_bytes))
+    if spec.first_consumer_number:
+        yield from ("--first_consumer_number", str(spec.first_consumer_number))
 
 
 def _common_arguments(spec: InstanceSpec) -> Iterable[str]:
@@ -100,10 +110,14 @@ def without_secrets(arguments: Iterable[str]) -> tuple[list[str], Mapping[str, s
     return kept, secret
 
 
-def masked(arguments: Iterable[str]) -> list[str]:
-    """``arguments`` fit to be shown: secret values inside them replaced by ``***``."""
-    shown = list(arguments)
-    for index, argument in enumerate(shown[:-1]):
-        if argument in ("--client_auth_params", "--secrets_provider_config"):
-            shown[index + 1] = "***"
-    return shown
+def masked_spec(spec: InstanceSpec) -> InstanceSpec:
+    """``spec`` fit to be shown: every value that is or may be a secret replaced by ``***``."""
+    function = replace(spec.function, secrets_map=dict.fromkeys(spec.function.secrets_map, "***"))
+    auth = replace(spec.auth, params="***") if spec.auth is not None and spec.auth.params else spec.auth
+    config = spec.secrets_provider_config
+    return replace(
+        spec,
+        function=function,
+        auth=auth,
+        secrets_provider_config=None if config is None else dict.fromkeys(config, "***"),
+    )

@@ -1,0 +1,352 @@
+"""The launcher: the small single-threaded process that is the parent of every instance of one worker.
+
+It exists because each of its jobs needs a process without threads. It forks Python instances from an
+interpreter that has everything imported, so that one costs milliseconds and a few megabytes. It is the parent
+whose death the kernel reports to the instances (``PR_SET_PDEATHSIG`` is tied to the *thread* that forked). It
+reads what instances write, so that no line is lost when one is killed. And it ends them all when the worker is
+gone, which it learns from the end of its control socket, and from nothing else.
+
+Both directions of the control socket carry JSON lines. Requests: ``launch``, ``signal``, ``kill``. Events:
+``started``, ``refused``, ``ready``, ``failed``, ``exited``; each has the ``id`` of its instance.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pulsar_runtimes.instance.environment import NOTIFY_VARIABLE
+from pulsar_runtimes.runtimes.process.log_file import RotatingLog
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_LOOK_SECONDS = 1.0
+_ORPHAN_GRACE_SECONDS = 2.0
+"""What instances have to finish when the worker has died, before they are killed."""
+
+_MOST_DESCRIPTORS = 1 << 16
+
+_libc = ctypes.CDLL(None)
+
+
+def main() -> None:
+    """Serve the control socket on standard input until the worker is gone."""
+    control = socket.socket(fileno=os.dup(0))
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_NAME, b"pfrun-launcher", 0, 0, 0)
+    Launcher(control).serve()
+
+
+@dataclass(eq=False)
+class Child:
+    """One launched instance, as its parent sees it."""
+
+    id: str
+    pid: int
+    log: RotatingLog
+    output: int
+    notify: int
+    pending: bytes = b""
+
+
+class Launcher:
+    """The loop: requests, output, notifications and deaths, whichever comes."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._worker = os.getppid()
+        self._children: dict[int, Child] = {}
+        self._selector = selectors.DefaultSelector()
+        self._received = b""
+        self._unsent = b""
+        self._deadline: float | None = None
+        self._preloaded = False
+
+    def serve(self) -> None:
+        wakeup, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, lambda number, frame: self._end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._control.setblocking(False)
+        self._watch(self._control.fileno(), self._on_control)
+        self._watch(wakeup, lambda: _drain(wakeup))
+        while self._deadline is None or (self._children and time.monotonic() < self._deadline):
+            for key, _ in self._selector.select(_LOOK_SECONDS if self._deadline is None else 0.05):
+                key.data()
+            self._reap()
+            self._send_pending()
+            if os.getppid() != self._worker:  # somebody else may still hold the socket open
+                self._end()
+        _kill_sessions(self._children)
+
+    def _watch(self, descriptor: int, act: Callable[[], object]) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, act)
+
+    def _end(self) -> None:
+        """The worker is gone: ask every instance to stop, and leave soon whatever they do."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _ORPHAN_GRACE_SECONDS
+            for pid in self._children:
+                _signal_group(pid, signal.SIGTERM)
+
+    # Requests and events
+
+    def _on_control(self) -> None:
+        try:
+            data = self._control.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._selector.unregister(self._control.fileno())
+            self._end()
+            return
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            self._on_request(json.loads(line))
+
+    def _on_request(self, request: dict[str, Any]) -> None:
+        match request["op"]:
+            case "launch":
+                self._launch(request)
+            case "signal":
+                for child in self._named(request["id"]):
+                    _signal_group(child.pid, request["signal"])
+            case "kill":
+                _kill_sessions([child.pid for child in self._named(request["id"])])
+
+    def _named(self, identifier: str) -> list[Child]:
+        return [child for child in self._children.values() if child.id == identifier]
+
+    def _send(self, event: str, identifier: str, **data: object) -> None:
+        self._unsent += json.dumps({"event": event, "id": identifier, **data}).encode() + b"\n"
+        self._send_pending()
+
+    def _send_pending(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._control.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent = b""
+                return
+            self._unsent = self._unsent[sent:]
+
+    # Life and death of instances
+
+    def _launch(self, request: dict[str, Any]) -> None:
+        identifier = request["id"]
+        try:
+            log = RotatingLog(Path(request["log_file"]))
+        except OSError as error:
+            self._send("refused", identifier, reason=f"the log file cannot be opened: {error}")
+            return
+        if request.get("command") is None:
+            self._preload()
+        output, output_end = os.pipe2(os.O_CLOEXEC)
+        notify, notify_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            for descriptor in (output, output_end, notify, notify_end):
+                os.close(descriptor)
+            log.close()
+            self._send("refused", identifier, reason=f"no process can be made: {error}")
+            return
+        if pid == 0:
+            _become_instance(request, output_end, notify_end)
+        os.close(output_end)
+        os.close(notify_end)
+        os.set_blocking(output, False)
+        os.set_blocking(notify, False)
+        child = Child(identifier, pid, log, output, notify)
+        self._children[pid] = child
+        self._watch(output, lambda: self._on_output(child))
+        self._watch(notify, lambda: self._on_notify(child))
+        self._send("started", identifier, pid=pid)
+
+    def _preload(self) -> None:
+        """Import what a Python instance needs, once, and take it out of the garbage collector's sight.
+
+        The collector would otherwise write to every object's header in every child and unshare its page.
+        """
+        if not self._preloaded:
+            import pulsar_runtimes.instance.main  # noqa: F401
+
+            gc.collect()
+            gc.freeze()
+            self._preloaded = True
+
+    def _on_output(self, child: Child) -> None:
+        data = _read(child.output)
+        if data:
+            child.log.write(data)
+        elif data is not None:
+            self._forget(child.output)
+
+    def _on_notify(self, child: Child) -> None:
+        data = _read(child.notify)
+        if data is None:
+            return
+        if not data:
+            self._forget(child.notify)
+            return
+        *lines, child.pending = (child.pending + data).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            self._send(event.pop("event"), child.id, **event)
+
+    def _forget(self, descriptor: int) -> None:
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
+    def _reap(self) -> None:
+        ended: list[tuple[Child, int]] = []
+        while self._children or self._deadline is None:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            child = self._children.pop(pid, None)
+            if child is not None:
+                ended.append((child, os.waitstatus_to_exitcode(status)))
+        if ended:
+            _kill_sessions([child.pid for child, _ in ended])
+            for child, code in ended:
+                self._bury(child, code)
+
+    def _bury(self, child: Child, code: int) -> None:
+        """Take the last words out of the pipes, then tell the worker."""
+        while data := _read(child.output):
+            child.log.write(data)
+        self._on_notify(child)
+        for descriptor in (child.output, child.notify):
+            self._forget(descriptor)
+            os.close(descriptor)
+        self._send("exited", child.id, code=code, last_lines=child.log.last_lines())
+        child.log.close()
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What is there now: ``None`` for nothing yet, empty at the end."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except BlockingIOError:
+        return None
+
+
+def _drain(descriptor: int) -> None:
+    while _read(descriptor):
+        pass
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError):  # between the fork and its setsid there is no group yet
+            os.kill(pid, number)
+
+
+def _kill_sessions(leaders: Iterable[int]) -> None:
+    """Kill everything that belongs to the sessions these instances lead, whatever group it has moved to."""
+    sessions = set(leaders)
+    if not sessions:
+        return
+    for pid in sessions:
+        _signal_group(pid, signal.SIGKILL)
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and _session(entry.name) in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _session(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[3])
+    except (OSError, IndexError):
+        return -1
+
+
+def _become_instance(request: dict[str, Any], output: int, notify: int) -> NoReturn:
+    """In the child: shed what belongs to the launcher, then run the instance or become another program."""
+    try:
+        launcher = os.getppid()
+        os.setsid()
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != launcher:  # it died before the kernel had been asked to tell us
+            os._exit(1)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.dup2(notify, 3)
+        os.closerange(4, min(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
+        os.environ.update(request["environment"])
+        os.environ[NOTIFY_VARIABLE] = "3"
+        _libc.prctl(_PR_SET_NAME, request["name"].encode()[:15], 0, 0, 0)
+        if request.get("command") is not None:
+            _execute(request)
+        code = _run(request)
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    os._exit(code)
+
+
+def _run(request: dict[str, Any]) -> int:
+    from pulsar_runtimes.instance.main import main as run_instance
+
+    sys.path.extend(path for path in request["python_path"] if path not in sys.path)
+    return run_instance(request["arguments"])
+
+
+def _execute(request: dict[str, Any]) -> NoReturn:
+    """Become another program. Options that hold secrets go by an anonymous file, not by the command line."""
+    command = list(request["command"])
+    if request["secret_options"]:
+        lines = "".join(f"{name} = {value}\n" for name, value in request["secret_options"].items())
+        descriptor = os.memfd_create("options", 0)
+        os.write(descriptor, f"[DEFAULT]\n{lines}".encode())
+        command += ["--config_file", f"/proc/self/fd/{descriptor}"]
+        os.set_inheritable(descriptor, True)
+    os.set_inheritable(3, True)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]}: cannot be started: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

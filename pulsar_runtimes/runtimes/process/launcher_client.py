@@ -1,0 +1,200 @@
+"""The worker's end of the launcher: starts it when first needed, sends requests, keeps what it reports."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulsar_runtimes.model.errors import LaunchError
+from pulsar_runtimes.model.observation import Phase
+
+_CLOSE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Launched:
+    """What is known of one launched instance. Written by the client's reader thread, read by anybody.
+
+    ``ended`` is set once nothing of the instance runs any more.
+    """
+
+    phase: Phase = Phase.STARTING
+    pid: int | None = None
+    port: int = 0
+    metrics_port: int = 0
+    exit_code: int | None = None
+    failure: str = ""
+    last_lines: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class LauncherClient:
+    """One worker's launcher process. Safe to call from any thread.
+
+    A launcher that died has taken its instances along; they are reported as ended, and the next ``launch``
+    starts a new one.
+    """
+
+    def __init__(self, state_dir: Path, environment: Mapping[str, str], wake: Callable[[], None]) -> None:
+        self._state_dir = state_dir
+        self._environment = dict(environment)
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._instances: dict[str, Launched] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._reader: threading.Thread | None = None
+        self._closed = False
+
+    def launch(self, identifier: str, request: Mapping[str, Any]) -> Launched:
+        """Ask for an instance; the answer fills in as it goes. ``LaunchError`` when no launcher can be had."""
+        instance = Launched()
+        with self._lock:
+            self._ensure_launcher()
+            self._instances[identifier] = instance
+            self._send({"op": "launch", "id": identifier, **request})
+        return instance
+
+    def signal(self, identifier: str, number: int) -> None:
+        """Send a signal to the instance's process group."""
+        self._request({"op": "signal", "id": identifier, "signal": number})
+
+    def kill(self, identifier: str) -> None:
+        """Kill everything that belongs to the instance."""
+        self._request({"op": "kill", "id": identifier})
+
+    def close(self) -> None:
+        """End the launcher and with it every instance that is left. Idempotent."""
+        with self._lock:
+            self._closed = True
+            process, control, reader = self._process, self._control, self._reader
+            self._process = self._control = self._reader = None
+        if process is None or control is None:
+            return
+        control.shutdown(socket.SHUT_WR)
+        try:
+            process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if reader is not None and reader is not threading.current_thread():
+            reader.join(_CLOSE_SECONDS)
+        control.close()
+
+    def _request(self, request: Mapping[str, Any]) -> None:
+        with self._lock:
+            if self._control is not None:
+                self._send(request)
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._control is not None
+        try:
+            self._control.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise LaunchError(f"the launcher process does not answer: {error}") from error
+
+    def _ensure_launcher(self) -> None:
+        if self._closed:
+            raise LaunchError("the process runtime is closed")
+        if self._process is not None and self._process.poll() is None and self._control is not None:
+            return
+        self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-m", "pulsar_runtimes.runtimes.process.launcher"]
+        try:
+            with open(self._state_dir / "launcher.log", "ab") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=log,
+                    stderr=log,
+                    env=self._environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise LaunchError(f"the launcher process cannot be started: {error}") from error
+        finally:
+            theirs.close()
+        self._control = ours
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process, ours), name="launcher-events", daemon=True
+        )
+        self._reader.start()
+
+    def _read(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        with control.makefile("rb") as events:
+            for line in events:
+                self._on_event(json.loads(line))
+        code = process.wait()
+        with self._lock:
+            if self._control is control:
+                self._control = None
+                control.close()
+                _log.error("the launcher process ended (%s); its instances with it", _cause(code))
+            left = [instance for instance in self._instances.values() if not instance.ended.is_set()]
+            self._instances.clear()
+        for instance in left:
+            instance.failure = instance.failure or f"the launcher process ended ({_cause(code)})"
+            self._end(instance)
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        instance = self._instances.get(event["id"])
+        if instance is None:
+            return
+        match event["event"]:
+            case "started":
+                instance.pid = event["pid"]
+            case "ready":
+                instance.port, instance.metrics_port = event["port"], event["metrics_port"]
+                instance.phase = Phase.RUNNING
+                self._wake()
+            case "failed":
+                instance.failure = event["reason"]
+            case "refused":
+                instance.failure = event["reason"]
+                self._forget(event["id"], instance)
+            case "exited":
+                instance.exit_code = event["code"]
+                instance.last_lines = event["last_lines"]
+                self._forget(event["id"], instance)
+
+    def _forget(self, identifier: str, instance: Launched) -> None:
+        with self._lock:
+            self._instances.pop(identifier, None)
+        self._end(instance)
+
+    def _end(self, instance: Launched) -> None:
+        instance.phase = Phase.EXITED
+        instance.ended.set()
+        self._wake()
+
+
+def exit_reason(instance: Launched) -> str:
+    """Why an instance ended, in one line: what it said itself, else its last line, else its exit code."""
+    code = instance.exit_code
+    if instance.failure:
+        return instance.failure
+    if code is None or code == 0:
+        return "it ended by itself with exit code 0" if code == 0 else "it ended"
+    last = next((line.strip() for line in reversed(instance.last_lines) if line.strip()), "")
+    return f"{_cause(code)}{': ' + last if last and code > 0 else ''}"
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,1 @@
+"""Instances as threads of the worker."""

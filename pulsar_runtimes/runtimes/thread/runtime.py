@@ -1,0 +1,145 @@
+"""One instance in a thread of the worker."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pulsar_runtimes.model.errors import LaunchError, PfrunError
+from pulsar_runtimes.model.function import InstanceSpec
+from pulsar_runtimes.model.observation import InstanceStats, Observation, Phase
+from pulsar_runtimes.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from pulsar_runtimes.instance.instance import Instance
+    from pulsar_runtimes.runtimes.thread.factory import ThreadRuntimeFactory
+
+_INTERRUPT_SECONDS = 2.0
+_KEPT_LINES = 50
+
+
+class ThreadRuntime(Runtime):
+    """Runs the instance in a thread named after it, on the Pulsar client that the factory shares.
+
+    A thread cannot be killed. One that runs user code past its grace is interrupted between two bytecodes; one
+    that blocks in a call of the system stays behind, but its consumer is closed: it gets no message, and what
+    it does in the end is acknowledged by nobody.
+    """
+
+    def __init__(self, spec: InstanceSpec, factory: ThreadRuntimeFactory) -> None:
+        super().__init__(spec)
+        self._factory = factory
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._instance: Instance | None = None
+        self._observation = Observation(Phase.CREATED)
+        self._stop_grace: float | None = None
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def start(self) -> None:
+        with self._lock:
+            if self._observation.phase is not Phase.CREATED:
+                raise LaunchError(f"{self.spec.key}: this runtime was used already")
+            self._observation = Observation(Phase.STARTING)
+            self._thread = threading.Thread(target=self._run, name=self._factory.thread_name(self.spec), daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        from pulsar_runtimes.instance.code import load_code
+        from pulsar_runtimes.instance.instance import Instance
+
+        reason = "stopped"
+        try:
+            cache: Path = self._factory.code_cache
+            code = load_code(self.spec.code_file, cache, private=True)
+            instance = Instance(
+                self.spec,
+                code,
+                self._factory.client(self.spec),
+                budget=self._factory.budget,
+                on_ready=self._ready,
+                logger=self._logger(),
+            )
+            with self._lock:
+                self._instance = instance
+                grace = self._stop_grace
+            if grace is not None:
+                instance.stop(grace)
+            instance.run()
+        except PfrunError as error:
+            reason = str(error).splitlines()[0]
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+            logging.getLogger(__name__).exception("%s: the instance failed", self.spec.key)
+        self._observation = Observation(Phase.EXITED, reason=reason)
+        self._factory.wake()
+
+    def _ready(self) -> None:
+        self._observation = Observation(Phase.RUNNING)
+        self._factory.wake()
+
+    def _logger(self) -> logging.Logger:
+        """The function's logger. Its lines go where the worker's do, and the last ones are kept."""
+        logger = logging.getLogger(f"pfrun.function.{self.spec.key}".replace("/", "."))
+        logger.setLevel(logging.INFO)
+        logger.handlers = [_LastLines(self._lines)]
+        return logger
+
+    def observe(self) -> Observation:
+        return self._observation
+
+    def stop(self, *, grace_seconds: float) -> None:
+        with self._lock:
+            if self._observation.phase is Phase.CREATED:
+                self._observation = Observation(Phase.EXITED, reason="stopped before it was started")
+                return
+            self._stop_grace = grace_seconds
+            instance, thread = self._instance, self._thread
+        if instance is not None:
+            instance.stop(grace_seconds)
+        if thread is None or thread is threading.current_thread():
+            return
+        thread.join(grace_seconds + _INTERRUPT_SECONDS)
+        if instance is not None:
+            self._interrupt(instance.hung_threads())
+
+    def _interrupt(self, threads: list[threading.Thread]) -> None:
+        """Raise ``SystemExit`` in threads that still run user code, and tell when even that doesn't end them."""
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
+        for thread in threads:
+            if thread.ident is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                logging.getLogger(__name__).warning(
+                    "%s: its function blocks and cannot be interrupted; the thread stays until it returns, "
+                    "without messages",
+                    self.spec.key,
+                )
+
+    def stats(self) -> InstanceStats | None:
+        instance = self._instance
+        return instance.stats.snapshot() if instance is not None else None
+
+    def log_lines(self, last: int) -> list[str]:
+        return list(self._lines)[-last:] if last > 0 else []
+
+
+class _LastLines(logging.Handler):
+    """Keeps formatted lines in memory."""
+
+    def __init__(self, lines: deque[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)s] %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            self._lines.extend(self.format(record).splitlines())

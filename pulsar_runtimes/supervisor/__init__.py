@@ -1,0 +1,1 @@
+"""When to start, restart and give up instances."""

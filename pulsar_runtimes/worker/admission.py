@@ -1,0 +1,22 @@
+"""Whether the worker's broker can serve a function. Pure; the runtime factory has checks of its own."""
+
+from __future__ import annotations
+
+from pulsar_runtimes.brokers.base import BrokerLimits
+from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.function import FunctionSpec
+
+
+def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> None:
+    """``AdmissionError`` naming everything ``function`` needs that the broker lacks."""
+    lacks = []
+    if function.language not in limits.languages:
+        lacks.append(f"{function.language.name} functions")
+    patterns = [topic for topic, spec in function.source.input_specs.items() if spec.is_regex_pattern]
+    if (patterns or function.source.topics_pattern) and not limits.patterns:
+        lacks.append("input topics given by a pattern")
+    if lacks:
+        raise AdmissionError(
+            f"{function.key}: the embedded broker {broker!r} cannot serve {' and '.join(lacks)}; "
+            "set pulsarServiceUrl to a real Apache Pulsar"
+        )

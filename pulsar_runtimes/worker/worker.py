@@ -1,0 +1,266 @@
+"""The worker: configuration, broker, runtime factory and supervisor put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pulsar_runtimes.brokers.base import BrokerLimits
+from pulsar_runtimes.config.worker import WorkerConfig
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
+from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
+from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory
+from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
+from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
+from pulsar_runtimes.supervisor.policy import RestartPolicy
+from pulsar_runtimes.supervisor.supervisor import Supervisor
+
+from .admission import check_broker
+from .broker_keeper import BROKERS, EMBEDDED_BROKER, BrokerKeeper
+from .memory_ceiling import memory_ceiling_bytes
+from .package import resolve_package
+
+DEFAULT_FACTORY = "process"
+"""The runtime when the configuration names none (the reference does not start then)."""
+
+DEFAULT_SECRETS_CONFIGURATOR = (
+    "org.apache.pulsar.functions.secretsproviderconfigurator.DefaultSecretsProviderConfigurator"
+)
+_STATS_THREADS = 16
+_log = logging.getLogger(__name__)
+
+
+def default_state_dir(environment: Mapping[str, str]) -> Path:
+    """Where a worker keeps what has to survive it: ``PFRUN_STATE_DIR``, else the user's state directory."""
+    named = environment.get("PFRUN_STATE_DIR")
+    if named:
+        return Path(named).absolute()
+    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~"), ".local/state").expanduser())
+    return Path(base) / "pfrun"
+
+
+class Worker:
+    """Runs functions as a configuration says. For embedding: it touches no signal and no logging set-up.
+
+    Made with a parsed configuration; ``ConfigError`` when the runtime's part of it is wrong. Nothing runs before
+    :meth:`start`. Without ``pulsarServiceUrl`` it brings its own broker, kept in ``state_dir``. Also a context
+    manager that starts and stops. All methods may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig | None = None,
+        *,
+        state_dir: Path | str | None = None,
+        environment: Mapping[str, str] | None = None,
+        broker: str = EMBEDDED_BROKER,
+        restart_policy: RestartPolicy | None = None,
+        stop_grace_seconds: float = 10.0,
+    ) -> None:
+        self.config = config or WorkerConfig()
+        self.environment = dict(os.environ if environment is None else environment)
+        self.state_dir = Path(state_dir).absolute() if state_dir else default_state_dir(self.environment)
+        self.memory_ceiling_bytes = memory_ceiling_bytes()
+        self.service_url = self.config.pulsar_service_url
+        self._broker_name = broker
+        self._keeper: BrokerKeeper | None = None
+        self._lock = threading.Lock()
+        self._functions: dict[FunctionKey, FunctionSpec] = {}
+        self.factory = self._make_factory()
+        self._supervisor = Supervisor(self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds)
+        self._started = False
+        self._stopped = False
+
+    def _make_factory(self) -> RuntimeFactory:
+        self._refuse_unsupported()
+        factory_class = RUNTIME_FACTORIES.find(self.config.runtime_factory or DEFAULT_FACTORY)
+        context = FactoryContext(self.state_dir, self.memory_ceiling_bytes, self.environment, self._wake)
+        section = self.config.runtime_section
+        factory = factory_class.from_config(section, context)
+        section.warn_unread()
+        self.warnings: tuple[Problem, ...] = (*self.config.warnings, *section.warnings)
+        return factory
+
+    def _refuse_unsupported(self) -> None:
+        configurator = self.config.secrets_provider_configurator_class_name
+        if configurator and configurator != DEFAULT_SECRETS_CONFIGURATOR:
+            raise ConfigError(
+                Problem(
+                    "secretsProviderConfiguratorClassName",
+                    f"must be absent or {DEFAULT_SECRETS_CONFIGURATOR} in this version of pfrun (got {configurator!r})",
+                    self.config.file,
+                )
+            )
+
+    def _wake(self) -> None:
+        supervisor: Supervisor | None = getattr(self, "_supervisor", None)
+        if supervisor is not None:
+            supervisor.wake()
+
+    # Life
+
+    def start(self) -> None:
+        """Start the broker, if it is ours, and begin to run what was submitted. ``BrokerError`` and nothing runs."""
+        if self._started:
+            raise PfrunError("this worker was started already")
+        self._started = True
+        for warning in self.warnings:
+            _log.warning("%s", warning)
+        if not self.service_url:
+            self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keeper = BrokerKeeper(self._broker_name, self.state_dir, self.environment)
+            self.service_url = keeper.start()
+            self._keeper = keeper
+        with self._lock:
+            for function in self._functions.values():
+                self._supervisor.want(function.key, self.plan(function))
+        self._supervisor.start()
+
+    def stop(self, grace_seconds: float | None = None) -> None:
+        """Stop all functions, then the broker if it is ours. When this returns nothing runs. Idempotent."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        self._supervisor.stop(grace_seconds)
+        self.factory.close()
+        if self._keeper is not None:
+            self._keeper.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Functions
+
+    def admit(self, function: FunctionSpec, base: Path | None = None) -> FunctionSpec:
+        """``function`` as it would be run: its package found, the worker's settings applied.
+
+        A relative package path starts at ``base``, by default the working directory. ``AdmissionError`` when the
+        worker's runtime or broker cannot run it. Starts nothing.
+        """
+        function = resolve_package(function, base or Path.cwd())
+        if not self.config.forward_source_message_property:
+            function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
+        if not self.config.pulsar_service_url:
+            check_broker(function, self._broker_name, self._broker_limits())
+        for spec in self.plan(function):
+            self.factory.check(spec)
+        return function
+
+    def submit(self, function: FunctionSpec, base: Path | None = None) -> None:
+        """Run ``function``, now or when the worker is started; one of the same name is replaced.
+
+        Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit` has it.
+        """
+        function = self.admit(function, base)
+        with self._lock:
+            if self._functions.get(function.key) == function:
+                return
+            self._functions[function.key] = function
+            if self._started:
+                self._supervisor.want(function.key, self.plan(function))
+
+    def remove(self, key: FunctionKey | str) -> None:
+        """Stop a function and forget it. ``AdmissionError`` when there is none of that name."""
+        key = self._known(key)
+        with self._lock:
+            del self._functions[key]
+        self._supervisor.want(key, ())
+
+    def revive(self, key: FunctionKey | str) -> None:
+        """Give the instances that were given up a new chance, with the code as it is now."""
+        self._supervisor.revive(self._known(key))
+
+    def functions(self) -> tuple[FunctionSpec, ...]:
+        """What was submitted, in the order of names."""
+        with self._lock:
+            return tuple(self._functions[key] for key in sorted(self._functions))
+
+    def plan(self, function: FunctionSpec) -> tuple[InstanceSpec, ...]:
+        """The instances ``function`` consists of on this worker."""
+        config = self.config
+        defaults = InstanceDefaults(
+            service_url=self.service_url or "pulsar://127.0.0.1",
+            numbered_consumers=not (config.pulsar_service_url or self._broker_limits().tells_consumers_apart),
+            web_service_url=config.pulsar_web_service_url,
+            cluster_name=config.pulsar_functions_cluster or "standalone",
+            expected_health_check_seconds=config.expected_health_check_seconds,
+            auth=config.broker_client_auth,
+            state_storage_url=config.state_storage_service_url,
+            java_arguments=config.additional_java_runtime_arguments,
+            pending_async_requests=config.max_pending_async_requests,
+            expose_admin=config.expose_admin_client_enabled,
+            ignore_unknown_config_fields=config.ignore_unknown_config_fields,
+        )
+        return plan_instances(function, self.factory.capabilities, defaults)
+
+    # Status
+
+    def status(self, key: FunctionKey | str, *, stats: bool = False) -> FunctionStatus:
+        """One function's instances as they are seen now; with ``stats`` each is asked what it has counted."""
+        key = self._known(key)
+        return next(status for status in self.statuses(stats=stats) if status.key == key)
+
+    def statuses(self, *, stats: bool = False) -> tuple[FunctionStatus, ...]:
+        """Every function's instances. With ``stats`` this may wait for slow instances, some seconds at the most."""
+        seen = self._supervisor.statuses()
+        if stats:
+            with ThreadPoolExecutor(_STATS_THREADS) as pool:
+                seen = list(pool.map(self._with_stats, seen))
+        grouped: dict[FunctionKey, list[InstanceStatus]] = {function.key: [] for function in self.functions()}
+        for status in seen:
+            grouped.setdefault(status.key.function, []).append(status)
+        return tuple(FunctionStatus(key, tuple(instances)) for key, instances in sorted(grouped.items()))
+
+    def _with_stats(self, status: InstanceStatus) -> InstanceStatus:
+        runtime = self._supervisor.runtime(status.key)
+        return status if runtime is None else replace(status, stats=runtime.stats())
+
+    def wait(
+        self, key: FunctionKey | str, until: Callable[[FunctionStatus], bool], *, seconds: float
+    ) -> FunctionStatus:
+        """Wait until ``until`` says yes of the function's status, and answer that. ``TimeoutError`` tells the last."""
+        deadline = time.monotonic() + seconds
+        while not until(status := self.status(key)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{key}: not so within {seconds:g} s; last seen: {status}")
+            time.sleep(0.02)
+        return status
+
+    def wait_running(self, key: FunctionKey | str, *, seconds: float = 30.0) -> FunctionStatus:
+        """Wait until all instances run. ``PfrunError`` with the reason as soon as one is given up."""
+        status = self.wait(key, lambda seen: seen.is_running or seen.has_failed, seconds=seconds)
+        if status.has_failed:
+            raise PfrunError(f"{key}: {next(i.reason for i in status.instances if i.reason)}")
+        return status
+
+    def _broker_limits(self) -> BrokerLimits:
+        return BROKERS.find(self._broker_name).limits
+
+    def _known(self, key: FunctionKey | str) -> FunctionKey:
+        if isinstance(key, str):
+            try:
+                key = FunctionKey.parse(key)
+            except ValueError as error:
+                raise AdmissionError(str(error)) from None
+        with self._lock:
+            if key not in self._functions:
+                known = ", ".join(str(name) for name in sorted(self._functions)) or "none"
+                raise AdmissionError(f"{key}: there is no such function; there are: {known}")
+        return key
