@@ -70,9 +70,7 @@ def run(url: str, function: FunctionSpec, airports: Iterable[Any]) -> dict[str, 
     """Send all airports in, and answer what comes out, by airport code."""
     client = pulsar.Client(url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
     try:
-        results = client.subscribe(
-            function.sink.topic, "demo", initial_position=pulsar.InitialPosition.Earliest
-        )
+        results = client.subscribe(function.sink.topic, "demo", initial_position=pulsar.InitialPosition.Earliest)
         (topic,) = function.source.input_specs
         producer = client.create_producer(topic, batching_enabled=True, block_if_queue_full=True)
         sent = 0

@@ -158,7 +158,7 @@ class Launcher:
             self._send("refused", identifier, reason=f"the log file cannot be opened: {error}")
             return
         if request.get("command") is None:
-            self._preload()
+            self._preload(request["arguments"])
         output, output_end = os.pipe2(os.O_CLOEXEC)
         notify, notify_end = os.pipe2(os.O_CLOEXEC)
         try:
@@ -181,14 +181,15 @@ class Launcher:
         self._watch(notify, lambda: self._on_notify(child))
         self._send("started", identifier, pid=pid)
 
-    def _preload(self) -> None:
-        """Import what a Python instance needs, once, and take it out of the garbage collector's sight.
+    def _preload(self, arguments: list[str]) -> None:
+        """Import and do what every Python instance does first, once, and hide it from the garbage collector.
 
         The collector would otherwise write to every object's header in every child and unshare its page.
         """
         if not self._preloaded:
-            import pulsar_runtimes.instance.main  # noqa: F401
+            from pulsar_runtimes.instance.warm_up import warm_up
 
+            warm_up(arguments)
             gc.collect()
             gc.freeze()
             self._preloaded = True
