@@ -1,0 +1,1 @@
+"""The commands of ``pfrun``, one file each. The only door to ``click``."""

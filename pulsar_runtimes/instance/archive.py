@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import lzma
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -25,6 +28,11 @@ _MAX_FILES = 50_000
 _MAX_BYTES = 4 << 30
 _MAX_RATIO = 200
 _RATIO_MATTERS_ABOVE = 64 << 20
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError, EOFError, ValueError),
+)
+"""What ``zipfile`` and the decompressors raise for an archive that is broken, encrypted, or of an unknown method."""
 
 
 def unpack_package(
@@ -79,8 +87,10 @@ def _fill(home: Path, archive: Path, install_wheel: bool, pip_options: Sequence[
 def _search_path(home: Path, archive: Path) -> tuple[Path, ...]:
     code = home / "code"
     paths = []
-    if code.is_dir():
-        base = _base(code, archive) if archive.suffix == ".zip" else code
+    if code.is_dir() and archive.suffix == ".whl":
+        paths.append(code)
+    elif code.is_dir():
+        base = _base(code, archive)
         paths.append(base / "src" if (base / "src").is_dir() else base)
     if (home / "installed").is_dir():
         paths.append(home / "installed")
@@ -101,8 +111,10 @@ def _extract(archive: Path, target: Path) -> None:
             _refuse_hostile(archive, file.infolist())
             target.mkdir()
             file.extractall(target)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _UNREADABLE as error:
         raise LaunchError(f"{archive.name}: is no readable zip archive ({error})") from error
+    except OSError as error:
+        raise LaunchError(f"{archive.name}: cannot be unpacked ({error})") from error
 
 
 def _refuse_hostile(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:

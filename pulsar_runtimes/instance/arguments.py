@@ -106,7 +106,10 @@ def _fill_from_file(options: dict[str, Any], path: str) -> None:
 
 
 def _build(options: dict[str, Any]) -> InstanceArguments:
-    function = parse_details(options["function_details"])
+    try:
+        function = parse_details(options["function_details"])
+    except ValueError as error:
+        raise ValueError(f"--function_details: {error}") from error
     auth = ClientAuth(
         plugin=options["client_auth_plugin"] or "",
         params=options["client_auth_params"] or "",
@@ -159,7 +162,10 @@ def _secrets_config(text: str | None) -> dict[str, Any] | None:
         return None
     if len(text) >= 2 and text[0] == text[-1] == "'":
         text = text[1:-1]
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
     if not isinstance(value, dict):
         raise ValueError("--secrets_provider_config must be a JSON object")
     return value

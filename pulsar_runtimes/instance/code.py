@@ -67,11 +67,11 @@ class UserCode:
             try:
                 self._modules[module_name] = self._import(module_name)
             except ModuleNotFoundError as error:
-                if error.name and module_name.split(".")[0] == error.name:
+                if error.name and f"{module_name}.".startswith(f"{error.name}."):
                     places = ", ".join(str(directory) for directory in self._directories)
                     raise LaunchError(f"{wanted!r}: there is no module {module_name!r} in {places}") from None
                 raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from error
         return self._modules[module_name]
 
@@ -127,7 +127,7 @@ def build_process(code: UserCode, class_name: str) -> Process:
     if inspect.isclass(target):
         try:
             instance = target()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise LaunchError(f"{class_name!r}: its constructor failed: {_last_line(error)}") from error
         if not callable(getattr(instance, "process", None)):
             raise LaunchError(f"{class_name!r} has no method process(input, context)")

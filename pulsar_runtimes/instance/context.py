@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pulsar_runtimes.model.function import CompressionType, InstanceSpec
+from pulsar_runtimes.model.names import full_topic
 
 from .client import Context, Result
 from .code import UserCode
@@ -161,16 +162,23 @@ class InstanceContext(Context):  # type: ignore[misc]
         def sent(result: Any, message_id: Any) -> None:
             if result != Result.Ok:
                 self._stats.record_system_exception(f"publishing to {topic_name} failed: {result}")
-            if callback is not None:
+            if callback is None:
+                return
+            # What leaves here would end in the C++ client, which then forgets the other callbacks of the batch.
+            try:
                 callback(result, message_id)
+            except BaseException as error:
+                self._stats.record_user_exception(error)
+                self._logger.exception("the callback of a publish to %s raised an exception", topic_name)
 
         self._publishers.send(topic_name, self._encoders[serde_class_name](message), sent, kind, **extra)
 
     def ack(self, msgid: Any, topic: str) -> None:
         """Acknowledge a message of an input topic (MANUAL). ``ValueError`` for a topic that is no input."""
-        base = topic.rpartition("-partition-")[0] or topic
+        whole = full_topic(topic)
+        names = {whole, whole.rpartition("-partition-")[0]}
         for source in self.inputs:
-            if base in source.spec.topics or topic in source.spec.topics or source.spec.consumer.is_regex_pattern:
+            if source.spec.consumer.is_regex_pattern or not names.isdisjoint(map(full_topic, source.spec.topics)):
                 source.acknowledge(msgid)
                 return
         raise ValueError(f"ack: {topic!r} is not an input topic of {self._function.key}")

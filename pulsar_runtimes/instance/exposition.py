@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 
+from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import InstanceSpec
 
 from .stats import Stats
@@ -85,6 +86,13 @@ def build_registry(stats: Stats, spec: InstanceSpec) -> CollectorRegistry:
 
 
 def serve_metrics(stats: Stats, spec: InstanceSpec, address: str) -> tuple[Any, int]:
-    """Serve the metrics over HTTP on ``spec.metrics_port`` (0: a free one); the server and its port."""
-    server, _ = start_http_server(spec.metrics_port, address, build_registry(stats, spec))
+    """Serve the metrics over HTTP on ``spec.metrics_port`` (0: a free one); the server and its port.
+
+    ``LaunchError`` when the port is taken.
+    """
+    try:
+        server, _ = start_http_server(spec.metrics_port, address, build_registry(stats, spec))
+    except OSError as error:
+        place = f"{address}:{spec.metrics_port}"
+        raise LaunchError(f"the metrics server cannot listen on {place}: {error.strerror}") from error
     return server, int(server.server_port)

@@ -129,10 +129,25 @@ class Instance:
             self._wake.wait(_ROLL_SECONDS)
             self._wake.clear()
             self.stats.roll()
-            if self._resize_asked and not self._stop_asked:
-                self._resize_asked = False
-                self._rest(_ROLL_SECONDS)
-                self._resume()
+            if self._resize_asked:
+                self._resize()
+
+    def _resize(self) -> None:
+        """Subscribe anew, so that what is prefetched fits the share. The message at hand is finished first.
+
+        Never with a thread of the old subscription still at work: the function is called by one thread at a time.
+        """
+        self._resize_asked = False
+        self._resting = True
+        while any(
+            thread.is_alive() and source.busy for thread, source in zip(self._threads, self._inputs, strict=True)
+        ):
+            if self._stop_asked or self._failure:
+                return
+            self._threads[0].join(0.005)
+        self._rest(_ROLL_SECONDS)
+        if not (self._stop_asked or self._failure):
+            self._resume()
 
     def _resume(self) -> None:
         """Subscribe and let a thread for each input work."""
@@ -233,7 +248,8 @@ class Instance:
     def _handle_in_turn(self, message: Any, source: Input) -> None:
         """With more than one input the function is still called by one thread at a time."""
         with self._turn:
-            self._handle(message, source)
+            if not self._resting:
+                self._handle(message, source)
 
     def _handle(self, message: Any, source: Input) -> None:
         stats = self.stats

@@ -14,6 +14,9 @@ class LogTopicHandler(logging.Handler):
 
     ``wanted`` says whether the calling thread is in the function; only such lines are published. A failure to
     publish is dropped: logging it would come back here.
+
+    The choice is made in ``filter``, before the handler's lock: a line that is not wanted must never wait for one
+    that is being published, which may itself wait for the very thread that logs.
     """
 
     def __init__(self, topic: str, publishers: Publishers, wanted: Callable[[], bool]) -> None:
@@ -24,9 +27,10 @@ class LogTopicHandler(logging.Handler):
         self._publishing = threading.local()
         self.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)s]: %(message)s"))
 
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(self._publishing, "now", False) and self._wanted() and bool(super().filter(record))
+
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(self._publishing, "now", False) or not self._wanted():
-            return
         self._publishing.now = True
         try:
             self._publishers.send(self._topic, self.format(record).encode(), lambda result, message_id: None)

@@ -28,6 +28,7 @@ from .support import check_supported
 
 _STOP_SECONDS = 10.0
 _MISSED_HEALTH_CHECKS = 3
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     notifier = Notifier.from_environment(os.environ)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    _configure_logging(arguments)
     try:
+        _configure_logging(arguments)
         _run(arguments, notifier)
     except PfrunError as error:
         logging.getLogger(__name__).error("%s", error, exc_info=error.__cause__)
@@ -55,7 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
     spec = arguments.spec
     check_supported(spec.function)
-    stop_asked = _event_of_signals()
+    started = threading.Event()
+
+    def stop() -> None:
+        if not started.is_set():
+            os._exit(0)  # there is nothing to finish, and the main thread may be deep in a call that waits for a broker
+        instance.stop(_STOP_SECONDS)
+
+    _on_stop_signal(stop)
     code = load_code(
         spec.code_file,
         Path(os.environ.get(CODE_CACHE_VARIABLE) or Path(spec.code_file).resolve().parent),
@@ -67,16 +75,16 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
     managed = notifier.managed
 
     def ready() -> None:
+        started.set()
         port = control.start("127.0.0.1" if managed else "[::]", spec.port)
-        _, metrics_port = serve_metrics(instance.stats, spec, "127.0.0.1" if managed else "")
+        _, metrics_port = serve_metrics(instance.stats, spec, "127.0.0.1" if managed else "0.0.0.0")
         notifier.ready(port=port, metrics_port=metrics_port)
         logging.getLogger(__name__).info("%s is ready, control port %d", spec.key, port)
+        if not managed and spec.expected_health_check_seconds > 0:
+            _watch_health(control, spec, instance)
 
     instance = Instance(spec, code, client, on_ready=ready)
     control = ControlServer(instance.stats, lambda: instance.running, spec.instance_id)
-    _when_set(stop_asked, lambda: instance.stop(_STOP_SECONDS))
-    if not managed and spec.expected_health_check_seconds > 0:
-        _watch_health(control, spec, instance)
     try:
         instance.run()
     finally:
@@ -84,17 +92,21 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
         client.shutdown()
 
 
-def _event_of_signals() -> threading.Event:
-    """An event that the stop signals set. A handler does nothing more, as it runs in the middle of anything."""
-    event = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: event.set())
-    return event
+def _on_stop_signal(act: Callable[[], None]) -> None:
+    """Call ``act`` on a thread of its own at the first stop signal.
 
+    The interpreter writes each signal's number to a pipe at once. A handler in Python would have to wait until the
+    main thread comes back from the client library, and must not touch a lock.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda number, frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
-def _when_set(event: threading.Event, act: Callable[[], None]) -> None:
     def wait() -> None:
-        event.wait()
+        while _STOP_SIGNALS.isdisjoint(os.read(reader, 64)):
+            pass
         act()
 
     threading.Thread(target=wait, name="stop", daemon=True).start()
@@ -135,7 +147,7 @@ def _configure_logging(arguments: InstanceArguments) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         logging.config.fileConfig(arguments.logging_config_file, disable_existing_loggers=False)
-    except (OSError, KeyError, ValueError, ImportError) as error:
+    except Exception as error:  # the file names classes and holds expressions: anything can go wrong in it
         logging.basicConfig(level=logging.INFO)
         logging.warning("logging configuration %s cannot be used: %s", arguments.logging_config_file, error)
     if arguments.logging_level:

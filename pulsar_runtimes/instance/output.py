@@ -59,6 +59,7 @@ class Output:
         self._encode: Encoder = build_encoder(sink.ser_de_class_name, self._schema, code)
         self._send: Callable[[Any, Sent], None] | None = None
         self._producer: Any = None
+        self._closed = False
 
     def send(self, client: Any, value: Any, input_topic: str, input_id: Any, sent: Sent) -> None:
         """Publish ``value`` as the result of one input message; ``sent`` is called once the broker answered.
@@ -82,6 +83,8 @@ class Output:
             send_within(self.share, self._send, message, len(data), sent)
 
     def _open(self, client: Any) -> None:
+        if self._closed:
+            raise RuntimeError(f"publishing to {self._topic}: the instance has ended")
         spec = self._instance.function.sink.producer_spec
         self._producer = open_producer(client, self._topic, self._instance, spec, self._schema)
         self._send = self._producer.send_async
@@ -94,6 +97,7 @@ class Output:
         return True
 
     def close(self) -> None:
+        self._closed = True
         close_producer(self._producer)
 
 
@@ -126,11 +130,14 @@ class Publishers:
         self._client = client
         self._instance = instance
         self._producers: dict[str, Any] = {}
+        self._closed = False
 
     def send(self, topic: str, data: bytes, sent: Sent, kind: CompressionType | None = None, **extra: Any) -> None:
         """Publish ``data``; ``extra`` are the client's message settings (properties, partition_key, ...)."""
         producer = self._producers.get(topic)
         if producer is None:
+            if self._closed:
+                raise RuntimeError(f"publishing to {topic}: the instance has ended")
             spec = ProducerSpec(compression_type=kind or CompressionType.LZ4)
             producer = self._producers[topic] = open_producer(self._client, topic, self._instance, spec)
         message = build_message(data, **extra)
@@ -146,14 +153,16 @@ class Publishers:
 
     def flush(self, done: Callable[[Any], None]) -> int:
         """Ask every producer to call ``done`` once all was answered; how many there are."""
-        for producer in self._producers.values():
+        producers = tuple(self._producers.values())
+        for producer in producers:
             producer.flush_async(done)
-        return len(self._producers)
+        return len(producers)
 
     def close(self) -> None:
-        for producer in self._producers.values():
+        """Close the producers. Whoever still publishes then is refused: nobody would close a new producer."""
+        self._closed = True
+        for producer in tuple(self._producers.values()):
             close_producer(producer)
-        self._producers.clear()
 
 
 def build_message(data: bytes, **extra: Any) -> Any:

@@ -130,7 +130,7 @@ class Stats:
     def shown_exceptions(self, kept: deque[ExceptionInfo]) -> list[ExceptionInfo]:
         """The exceptions that may become gauges of their own: at most five of the last minute."""
         since = (time.time() - _WINDOW_SECONDS) * 1000
-        return [info for info in kept if info.ms_since_epoch >= since][:_SHOWN_PER_WINDOW]
+        return [info for info in tuple(kept) if info.ms_since_epoch >= since][:_SHOWN_PER_WINDOW]
 
 
 def _pairs(kept: deque[ExceptionInfo]) -> tuple[tuple[str, int], ...]:

@@ -120,7 +120,9 @@ def _decode(cls: Any, data: Mapping[str, Any], path: str) -> Any:
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if isinstance(error, _MemberError):
                 raise
-            raise _MemberError(f"{where}: cannot be read (got {raw!r})") from error
+            # JSON kept as text may hold secrets.
+            shown = "no JSON object" if metadata.get("text") else repr(raw)
+            raise _MemberError(f"{where}: cannot be read (got {shown})") from error
     return cls(**arguments)
 
 
@@ -134,21 +136,32 @@ def _decode_value(hint: Any, raw: Any, metadata: Mapping[str, Any], path: str) -
         hint = next(option for option in typing.get_args(hint) if option is not type(None))
         origin = typing.get_origin(hint)
     if metadata.get("wrapped"):
-        return int(raw.get("value", 0)) if isinstance(raw, dict) else int(raw)
+        return _scalar(int, raw.get("value", 0) if isinstance(raw, dict) else raw)
     if metadata.get("text"):
         return _json_object(raw)
     if dataclasses.is_dataclass(hint):
         return _decode(typing.cast(type[Any], hint), raw, path)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return hint[raw] if isinstance(raw, str) else hint(raw)
+        return hint[raw] if isinstance(raw, str) else hint(_scalar(int, raw))
     if origin is not None and issubclass(origin, Mapping):
         item = typing.get_args(hint)[1]
         return {str(k): _decode_value(item, v, {}, f"{path}.{k}") for k, v in raw.items()}
     if origin is tuple:
-        return tuple(str(item) for item in raw)
-    if hint is bool:
-        return raw is True or raw == "true"
-    return hint(raw)
+        if not isinstance(raw, list):
+            raise TypeError("must be a list")
+        return tuple(_scalar(str, item) for item in raw)
+    return _scalar(hint, raw)
+
+
+def _scalar(kind: Any, raw: Any) -> Any:
+    """``raw`` as protobuf JSON allows it for a scalar: text of numbers and booleans, and numbers without a fraction."""
+    if isinstance(raw, bool) or kind is bool:
+        if kind is not bool or raw not in (True, False, "true", "false"):
+            raise TypeError(f"must not be {raw!r}")
+        return raw in (True, "true")
+    if not isinstance(raw, str | int | float) or (kind is int and isinstance(raw, float) and not raw.is_integer()):
+        raise TypeError(f"must not be {raw!r}")
+    return kind(raw)
 
 
 def _json_object(raw: Any) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ class ClientMemoryLimit:
         if self.percent is not None:
             terms.append(f"{self.percent:g}% of {ceiling_bytes} = {self._percent_of(ceiling_bytes)}")
         if len(terms) == 1:
-            return f"{terms[0]} -> {total} bytes" if self.percent is None else f"{terms[0]} bytes"
+            return f"{terms[0]} bytes"
         return f"min({', '.join(terms)}) = {total} bytes"
 
 

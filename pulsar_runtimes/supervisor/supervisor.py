@@ -143,7 +143,9 @@ class Supervisor:
             self._begin_start(watched)
 
     def _observe(self, watched: _Watched) -> Observation:
-        if watched.work is not None and watched.work.done():
+        if watched.work is not None:
+            if not watched.work.done():  # how a start ends is told by start() itself
+                return Observation(Phase.STARTING)
             watched.work = None
         if watched.start_failure is not None:
             return Observation(Phase.EXITED, reason=watched.start_failure)
@@ -153,13 +155,19 @@ class Supervisor:
             return watched.runtime.observe()
         except Exception as error:  # a backend that breaks the contract must not end the loop
             _log.exception("%s: observing it failed", watched.record.key)
-            return Observation(Phase.UNKNOWN, reason=f"{type(error).__name__}: {error}")
+            return Observation(Phase.UNKNOWN, reason=_one_line(error))
 
     def _begin_start(self, watched: _Watched) -> None:
         watched.start_failure = None
         watched.seen = _UNSEEN
         watched.runtime = None
-        watched.work = self._pool.submit(self._start, watched)
+        watched.work = self._submit(self._start, watched)
+
+    def _submit(self, work: Callable[..., None], *arguments: object) -> Future[None]:
+        """Let the pool do ``work``, and look as soon as it is done."""
+        future = self._pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: self.wake())
+        return future
 
     def _start(self, watched: _Watched) -> None:
         """On the pool: make a runtime and start it."""
@@ -168,18 +176,17 @@ class Supervisor:
             watched.runtime = runtime
             runtime.start()
         except PfrunError as error:
-            watched.start_failure = str(error).splitlines()[0]
+            watched.start_failure = _one_line(error)
         except Exception as error:
             _log.exception("%s: starting it failed", watched.record.key)
-            watched.start_failure = f"{type(error).__name__}: {error}"
-        self.wake()
+            watched.start_failure = _one_line(error)
 
     def _remove(self, key: InstanceKey, watched: _Watched) -> None:
         if watched.work is not None and not watched.work.done():
             return  # a start under way ends first: what it starts has to be stopped, too
         if watched.record.state is not State.STOPPING:
             self._set(watched, replace(watched.record, state=State.STOPPING, since=self._clock()))
-            watched.work = self._pool.submit(self._stop, watched, self._grace_seconds)
+            watched.work = self._submit(self._stop, watched, self._grace_seconds)
             return
         del self._watched[key]
         _log.info("%s: stopped", key)
@@ -192,11 +199,14 @@ class Supervisor:
                 watched.runtime.stop(grace_seconds=grace_seconds)
             except Exception:
                 _log.exception("%s: stopping it failed", watched.record.key)
-        self.wake()
 
     def _keep_last_lines(self, watched: _Watched) -> None:
-        if watched.runtime is not None:
+        if watched.runtime is None:
+            return
+        try:
             watched.last_lines = tuple(watched.runtime.log_lines(_KEPT_LINES))
+        except Exception:  # a backend that breaks the contract must not end the loop
+            _log.exception("%s: reading its last lines failed", watched.record.key)
 
     def _set(self, watched: _Watched, record: Record) -> None:
         """Take over the new record, and log a change of state where it was decided."""
@@ -256,15 +266,24 @@ class Supervisor:
         self.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
-        deadline = time.monotonic() + grace
-        futures = [self._pool.submit(self._finish, watched, deadline) for watched in list(self._watched.values())]
-        for future in futures:
-            future.result()
+        left = list(self._watched.values())
+        # One thread each: behind the pool's bound the last ones would find their grace used up.
+        with ThreadPoolExecutor(max(1, len(left)), thread_name_prefix="supervisor-stop") as stoppers:
+            for future in [stoppers.submit(self._finish, watched, grace) for watched in left]:
+                future.result()
         self._watched.clear()
         self._pool.shutdown()
 
-    def _finish(self, watched: _Watched, deadline: float) -> None:
+    def _finish(self, watched: _Watched, grace_seconds: float) -> None:
+        """What is under way ends first; then the runtime is stopped, unless that was what was under way."""
+        deadline = time.monotonic() + grace_seconds
         if watched.work is not None:
             watched.work.result()
         if watched.record.state is not State.STOPPING:
             self._stop(watched, max(0.0, deadline - time.monotonic()))
+
+
+def _one_line(error: Exception) -> str:
+    """What a status shows of an error: our own have a text that is meant to be read alone."""
+    text, *_ = str(error).splitlines() or [""]
+    return text if text and isinstance(error, PfrunError) else f"{type(error).__name__}: {text}"

@@ -60,7 +60,8 @@ class RuntimeFactoryConformance:
         """One like ``spec`` that runs beside it: the function's next instance, or another function."""
         if factory.capabilities.runs_all_replicas:
             return replace(spec, function=replace(spec.function, name=f"{spec.function.name}-other"))
-        return replace(spec, instance_id=spec.instance_id + 1)
+        number = spec.first_consumer_number + max(1, len(spec.function.source.input_specs))
+        return replace(spec, instance_id=spec.instance_id + 1, first_consumer_number=number)
 
     @pytest.fixture
     def crashing_spec(self) -> InstanceSpec | None:

@@ -17,9 +17,9 @@ from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.config.worker import WorkerConfig
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
-from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
-from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory
+from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
 from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.supervisor.policy import RestartPolicy
@@ -231,6 +231,10 @@ class Worker:
     def _with_stats(self, status: InstanceStatus) -> InstanceStatus:
         runtime = self._supervisor.runtime(status.key)
         return status if runtime is None else replace(status, stats=runtime.stats())
+
+    def runtime(self, key: InstanceKey) -> Runtime | None:
+        """The runtime of an instance, for what only its backend can tell. ``None`` while there is none."""
+        return self._supervisor.runtime(key)
 
     def wait(
         self, key: FunctionKey | str, until: Callable[[FunctionStatus], bool], *, seconds: float

@@ -38,6 +38,7 @@ _ORPHAN_GRACE_SECONDS = 2.0
 """What instances have to finish when the worker has died, before they are killed."""
 
 _MOST_DESCRIPTORS = 1 << 16
+_HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 _libc = ctypes.CDLL(None)
 
@@ -67,6 +68,7 @@ class Launcher:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._pid = os.getpid()
         self._worker = os.getppid()
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
@@ -159,18 +161,21 @@ class Launcher:
             return
         if request.get("command") is None:
             self._preload(request["arguments"])
-        output, output_end = os.pipe2(os.O_CLOEXEC)
-        notify, notify_end = os.pipe2(os.O_CLOEXEC)
+        descriptors: list[int] = []
         try:
-            pid = os.fork()
+            descriptors += os.pipe2(os.O_CLOEXEC)
+            descriptors += os.pipe2(os.O_CLOEXEC)
+            pid = _fork()
         except OSError as error:
-            for descriptor in (output, output_end, notify, notify_end):
+            for descriptor in descriptors:
                 os.close(descriptor)
             log.close()
             self._send("refused", identifier, reason=f"no process can be made: {error}")
             return
+        output, output_end, notify, notify_end = descriptors
         if pid == 0:
-            _become_instance(request, output_end, notify_end)
+            _become_instance(request, self._pid, output_end, notify_end)
+        _unblock_signals()
         os.close(output_end)
         os.close(notify_end)
         os.set_blocking(output, False)
@@ -288,17 +293,31 @@ def _session(pid: str) -> int:
         return -1
 
 
-def _become_instance(request: dict[str, Any], output: int, notify: int) -> NoReturn:
+def _fork() -> int:
+    """Fork with signals blocked: the child must not act on one with the launcher's handlers, which end everybody."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+    try:
+        return os.fork()
+    except OSError:
+        _unblock_signals()
+        raise
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+
+
+def _become_instance(request: dict[str, Any], launcher: int, output: int, notify: int) -> NoReturn:
     """In the child: shed what belongs to the launcher, then run the instance or become another program."""
     try:
-        launcher = os.getppid()
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != launcher:  # it died before the kernel had been asked to tell us
             os._exit(1)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        for number in _HANDLED:
             signal.signal(number, signal.SIG_DFL)
+        _unblock_signals()
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(output, 1)

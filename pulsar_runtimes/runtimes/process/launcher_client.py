@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import signal
@@ -50,6 +51,7 @@ class LauncherClient:
         self._environment = dict(environment)
         self._wake = wake
         self._lock = threading.Lock()
+        # Those of the launcher that runs now: each launcher's reader knows its own, and ends only these with it.
         self._instances: dict[str, Launched] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -62,7 +64,11 @@ class LauncherClient:
         with self._lock:
             self._ensure_launcher()
             self._instances[identifier] = instance
-            self._send({"op": "launch", "id": identifier, **request})
+            try:
+                self._send({"op": "launch", "id": identifier, **request})
+            except OSError as error:
+                del self._instances[identifier]
+                raise LaunchError(f"the launcher process does not answer: {error}") from error
         return instance
 
     def signal(self, identifier: str, number: int) -> None:
@@ -81,7 +87,8 @@ class LauncherClient:
             self._process = self._control = self._reader = None
         if process is None or control is None:
             return
-        control.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it died just now
+            control.shutdown(socket.SHUT_WR)
         try:
             process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -94,14 +101,12 @@ class LauncherClient:
     def _request(self, request: Mapping[str, Any]) -> None:
         with self._lock:
             if self._control is not None:
-                self._send(request)
+                with contextlib.suppress(OSError):  # it died just now, and the instance with it
+                    self._send(request)
 
     def _send(self, request: Mapping[str, Any]) -> None:
         assert self._control is not None
-        try:
-            self._control.sendall(json.dumps(request).encode() + b"\n")
-        except OSError as error:
-            raise LaunchError(f"the launcher process does not answer: {error}") from error
+        self._control.sendall(json.dumps(request).encode() + b"\n")
 
     def _ensure_launcher(self) -> None:
         if self._closed:
@@ -127,29 +132,33 @@ class LauncherClient:
         finally:
             theirs.close()
         self._control = ours
+        self._instances = {}
         self._reader = threading.Thread(
-            target=self._read, args=(self._process, ours), name="launcher-events", daemon=True
+            target=self._read, args=(self._process, ours, self._instances), name="launcher-events", daemon=True
         )
         self._reader.start()
 
-    def _read(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
-        with control.makefile("rb") as events:
+    def _read(self, process: subprocess.Popen[bytes], control: socket.socket, instances: dict[str, Launched]) -> None:
+        # A launcher that was killed leaves requests unread, which is an error here, or half an event.
+        with control.makefile("rb") as events, contextlib.suppress(OSError):
             for line in events:
-                self._on_event(json.loads(line))
+                if line.endswith(b"\n"):
+                    self._on_event(instances, json.loads(line))
         code = process.wait()
         with self._lock:
+            if not self._closed:
+                _log.error("the launcher process ended (%s); its instances with it", _cause(code))
             if self._control is control:
                 self._control = None
-                control.close()
-                _log.error("the launcher process ended (%s); its instances with it", _cause(code))
-            left = [instance for instance in self._instances.values() if not instance.ended.is_set()]
-            self._instances.clear()
+            control.close()
+            left = list(instances.values())
+            instances.clear()
         for instance in left:
             instance.failure = instance.failure or f"the launcher process ended ({_cause(code)})"
             self._end(instance)
 
-    def _on_event(self, event: dict[str, Any]) -> None:
-        instance = self._instances.get(event["id"])
+    def _on_event(self, instances: dict[str, Launched], event: dict[str, Any]) -> None:
+        instance = instances.get(event["id"])
         if instance is None:
             return
         match event["event"]:
@@ -163,15 +172,15 @@ class LauncherClient:
                 instance.failure = event["reason"]
             case "refused":
                 instance.failure = event["reason"]
-                self._forget(event["id"], instance)
+                self._forget(instances, event["id"])
             case "exited":
                 instance.exit_code = event["code"]
                 instance.last_lines = event["last_lines"]
-                self._forget(event["id"], instance)
+                self._forget(instances, event["id"])
 
-    def _forget(self, identifier: str, instance: Launched) -> None:
+    def _forget(self, instances: dict[str, Launched], identifier: str) -> None:
         with self._lock:
-            self._instances.pop(identifier, None)
+            instance = instances.pop(identifier)
         self._end(instance)
 
     def _end(self, instance: Launched) -> None:

@@ -46,8 +46,9 @@ class RotatingLog:
             if older.exists():
                 older.replace(self._backup(number + 1))
         self._path.replace(self._backup(1))
-        os.close(self._file)
-        self._file = self._open()
+        # Opened before the old one is closed: a failure must not leave a number that soon means another file.
+        full, self._file = self._file, self._open()
+        os.close(full)
         self._size = 0
 
     def _backup(self, number: int) -> Path:

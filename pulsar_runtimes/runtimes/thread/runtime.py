@@ -57,31 +57,35 @@ class ThreadRuntime(Runtime):
         reason = "stopped"
         try:
             cache: Path = self._factory.code_cache
-            code = load_code(self.spec.code_file, cache, private=True)
-            instance = Instance(
-                self.spec,
-                code,
-                self._factory.client(self.spec),
-                budget=self._factory.budget,
-                on_ready=self._ready,
-                logger=self._logger(),
-            )
-            with self._lock:
-                self._instance = instance
-                grace = self._stop_grace
-            if grace is not None:
-                instance.stop(grace)
-            instance.run()
+            with contextlib.closing(load_code(self.spec.code_file, cache, private=True)) as code:
+                instance = Instance(
+                    self.spec,
+                    code,
+                    self._factory.client(self.spec),
+                    budget=self._factory.budget,
+                    on_ready=self._ready,
+                    logger=self._logger(),
+                )
+                with self._lock:
+                    self._instance = instance
+                    grace = self._stop_grace
+                if grace is not None:
+                    instance.stop(grace)
+                instance.run()
         except PfrunError as error:
             reason = str(error).splitlines()[0]
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             logging.getLogger(__name__).exception("%s: the instance failed", self.spec.key)
-        self._observation = Observation(Phase.EXITED, reason=reason)
-        self._factory.wake()
+        self._saw(Observation(Phase.EXITED, reason=reason))
 
     def _ready(self) -> None:
-        self._observation = Observation(Phase.RUNNING)
+        self._saw(Observation(Phase.RUNNING))
+
+    def _saw(self, observation: Observation) -> None:
+        with self._lock:
+            if self._observation.phase is not Phase.EXITED:
+                self._observation = observation
         self._factory.wake()
 
     def _logger(self) -> logging.Logger:
@@ -106,8 +110,11 @@ class ThreadRuntime(Runtime):
         if thread is None or thread is threading.current_thread():
             return
         thread.join(grace_seconds + _INTERRUPT_SECONDS)
-        if instance is not None:
-            self._interrupt(instance.hung_threads())
+        if thread.is_alive():  # it blocks in the function's constructor, or waits for a broker that doesn't answer
+            self._interrupt([thread])
+        elif self._instance is not None:
+            self._interrupt(self._instance.hung_threads())
+        self._saw(Observation(Phase.EXITED, reason="stopped"))
 
     def _interrupt(self, threads: list[threading.Thread]) -> None:
         """Raise ``SystemExit`` in threads that still run user code, and tell when even that doesn't end them."""

@@ -1,0 +1,144 @@
+"""``pfrun explain``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pulsar_runtimes.config.setting import Setting, Use, display
+from pulsar_runtimes.instance.support import PYTHON_SETTINGS
+from pulsar_runtimes.model.errors import ConfigError
+from pulsar_runtimes.model.function import Language
+from pulsar_runtimes.worker.worker import Worker
+
+from .function_settings import set_by
+from .memory_sum import MemorySum, lines_of, sum_memory
+from .options import WorkerOptions, output_option, worker_options
+from .output import print_json, print_problems, print_table, print_title, print_warnings, problem_data
+from .workload import LoadedFunction, Workload, load_workload
+
+_DEFAULT = "default"
+_NO_TABLE = "Apache Pulsar's own instance runs it, so that what it does with each setting counts"
+
+
+@click.command("explain")
+@worker_options
+@click.option("--all", "every", is_flag=True, help="Show settings that have their default, too.")
+@output_option("table")
+def command(output: str, every: bool, **options: Any) -> int:
+    """Show each setting, where it comes from and what pfrun makes of it.
+
+    First those of the worker, then what its runtime read, then the sum of the memory that Pulsar clients may
+    hold, then those of each function. Secrets are masked. The exit code is 2 when a function cannot be run.
+    """
+    workload = load_workload(WorkerOptions(**options))
+    worker = workload.worker
+    if worker is None or len(workload.functions) < len(options["function_config"]):
+        raise ConfigError(workload.problems)
+    memory = sum_memory(worker, (function.spec for function in workload.functions))
+    print_warnings(workload.warnings)
+    if output == "json":
+        print_json(_as_data(worker, workload, memory, every=every))
+    else:
+        _print_tables(worker, workload, memory, every=every)
+        print_problems(workload.problems)
+    return 2 if workload.problems else 0
+
+
+def _print_tables(worker: Worker, workload: Workload, memory: MemorySum, *, every: bool) -> None:
+    click.secho(f"Worker: {worker.config.file or 'no configuration file'}", bold=True)
+    _print_settings(list(_worker_settings(worker, every=every)))
+    print_title(f"Runtime: {worker.factory.name}")
+    _print_settings(list(_runtime_settings(worker, every=every)))
+    print_title("Memory of Pulsar clients")
+    for line in lines_of(memory, worker.factory.name):
+        click.echo(line)
+    for warning in memory.warnings:
+        click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
+    for function in workload.functions:
+        print_title(f"Function: {function.spec.key}, {function.file}")
+        rows = list(_function_settings(worker, function, every=every))
+        if rows:
+            print_table(["key", "use", "note"], [[row["key"], row["use"], row["note"]] for row in rows])
+        else:
+            click.echo(_NO_TABLE)
+
+
+def _print_settings(settings: list[Setting]) -> None:
+    if settings:
+        rows = [[row.key, row.value, row.origin, row.use.value, row.note] for row in settings]
+        print_table(["key", "value", "origin", "use", "note"], rows)
+    else:
+        click.echo("nothing is set; --all shows the defaults")
+
+
+def _worker_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
+    """Those of the worker itself, without what stands below the runtime's section."""
+    below = f"{worker.config.runtime_section.path}."
+    for setting in worker.config.settings:
+        if not setting.key.startswith(below) and (every or setting.origin != _DEFAULT):
+            yield setting
+
+
+def _runtime_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
+    """What stands in the runtime's section, and with ``every`` what its factory looked for in vain."""
+    section = worker.config.runtime_section
+    warned = {warning.path: warning.message for warning in section.warnings}
+    for key in section:
+        path = section.where(key)
+        use = Use.WARNED if path in warned else Use.HONOURED
+        note = warned.get(path, "").removeprefix("has no effect: ")
+        yield Setting(path, display(path, section.values[key]), section.origin(key), use, note)
+    for key in sorted(section.seen - set(section)) if every else ():
+        yield Setting(section.where(key), "", _DEFAULT, Use.HONOURED)
+
+
+def _function_settings(worker: Worker, function: LoadedFunction, *, every: bool) -> Iterator[dict[str, str]]:
+    """Rows of the table of what pfrun's Python instance does; none when another instance runs the function."""
+    if function.spec.language is not Language.PYTHON or worker.factory.capabilities.runs_all_replicas:
+        return
+    mine = [row for row, _ in set_by(function.spec, function.section)]
+    for row in PYTHON_SETTINGS:
+        if every or row in mine:
+            yield {"key": row.key, "use": row.treatment.value, "note": row.note}
+
+
+def _as_data(worker: Worker, workload: Workload, memory: MemorySum, *, every: bool) -> dict[str, Any]:
+    capabilities = worker.factory.capabilities
+    return {
+        "worker": {
+            "file": worker.config.file,
+            "settings": [_setting_data(row) for row in _worker_settings(worker, every=every)],
+        },
+        "runtime": {
+            "name": worker.factory.name,
+            "languages": sorted(language.name for language in capabilities.languages),
+            "settings": [_setting_data(row) for row in _runtime_settings(worker, every=every)],
+        },
+        "memory": dataclasses.asdict(memory),
+        "functions": [
+            {
+                "function": str(function.spec.key),
+                "file": function.file,
+                "language": function.spec.language.name,
+                "admitted": function.admitted,
+                "settings": list(_function_settings(worker, function, every=every)),
+            }
+            for function in workload.functions
+        ],
+        "problems": [problem_data(problem) for problem in workload.problems],
+        "warnings": [problem_data(warning) for warning in workload.warnings],
+    }
+
+
+def _setting_data(setting: Setting) -> dict[str, str]:
+    return {
+        "key": setting.key,
+        "value": setting.value,
+        "origin": setting.origin,
+        "use": setting.use.value,
+        "note": setting.note,
+    }

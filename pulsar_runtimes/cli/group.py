@@ -1,0 +1,102 @@
+"""``pfrun`` itself: the commands by name, each imported when it is run, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import CompletionItem
+
+from pulsar_runtimes._version import __version__
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, RegistryError
+
+from .main import COMPLETION_VARIABLE
+
+COMMANDS = {
+    "start": "Run a worker with its functions until it is told to stop.",
+    "localrun": "Run one function, with the flags of pulsar-admin.",
+    "check": "Tell whether start would work, and start nothing.",
+    "render": "Print what start would launch, and start nothing.",
+    "explain": "Show each setting, where it comes from and what it does.",
+    "factories": "List the installed runtimes and brokers.",
+    "completion": "Print the completion script of a shell.",
+}
+"""Each command with its short help, so that listing them imports none. A module of this name holds ``command``."""
+
+HELP_WIDTH = 80
+"""The width of ``help.txt``, and of every help text on a wider terminal."""
+
+_INPUT_ERRORS = (ConfigError, AdmissionError, RegistryError)
+
+
+class CommandGroup(click.Group):
+    """Finds commands in :data:`COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found = importlib.import_module(f"pulsar_runtimes.cli.{cmd_name}").command
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from pulsar_runtimes.config.section import nearest
+
+            raise click.UsageError(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(
+    cls=CommandGroup,
+    invoke_without_command=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH},
+    epilog="pfrun COMMAND --help tells more of a command.",
+)
+@click.version_option(__version__, prog_name="pfrun", message="%(prog)s %(version)s")
+def pfrun() -> None:
+    """Run Apache Pulsar Functions as threads, as processes, on Kubernetes or on a runtime of your own.
+
+    \b
+    Without a broker of your own, pfrun brings one:
+      pfrun start --conf functions_worker.yml --function-config function.yml
+      pfrun localrun --py exclaim.py --classname exclaim.Exclaim --inputs in
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``pfrun`` with ``arguments``; answers the exit code. Errors that are no bug are one text on stderr."""
+    colours = False if os.environ.get("NO_COLOR") else None  # None: only on a terminal
+    try:
+        code = pfrun.main(
+            list(arguments),
+            prog_name="pfrun",
+            complete_var=COMPLETION_VARIABLE,
+            standalone_mode=False,
+            color=colours,
+        )
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PfrunError as error:
+        click.echo(str(error) or type(error).__name__, file=sys.stderr)
+        return 2 if isinstance(error, _INPUT_ERRORS) else 1
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,139 @@
+"""``pfrun localrun``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pulsar_runtimes.config.function import read_function_config
+from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.worker import WorkerConfig, parse_worker_config
+from pulsar_runtimes.model.errors import ConfigError
+from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
+from pulsar_runtimes.supervisor.policy import RestartPolicy
+
+from .local_flags import LOCAL_FLAGS, Target, local_flags
+from .log_lines import set_up_logging
+from .options import broker_option, given, grace_option, plugin_names, state_dir_option, verbose_option
+from .output import print_warnings
+from .serving import raise_when_given_up, serve
+from .workload import Workload, add_function_section, add_worker
+
+_POLICY = RestartPolicy(give_up_after=3)
+"""Somebody is waiting: a function that does not come up is better told of soon."""
+
+_SECURITY_KEYS = frozenset(
+    {
+        "brokerClientAuthenticationPlugin",
+        "brokerClientAuthenticationParameters",
+        "useTls",
+        "tlsAllowInsecureConnection",
+        "tlsEnableHostnameVerification",
+        "tlsTrustCertsFilePath",
+    }
+)
+"""Instances are told of these only where authentication is on."""
+
+
+def _thread_or_process(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """pulsar-admin spells them in capitals."""
+    name = given(ctx, param, value)
+    return name.lower() if name and name.upper() in ("THREAD", "PROCESS") else name
+
+
+@click.command("localrun")
+@click.option(
+    "--function-config-file",
+    "--functionConfigFile",
+    metavar="FILE",
+    type=click.Path(),
+    callback=given,
+    help="The function's configuration; flags come before what stands there.",
+)
+@click.option("--fqfn", metavar="T/NS/NAME", callback=given, help="Tenant, namespace and name in one.")
+@local_flags
+@click.option(
+    "--runtime-factory",
+    "--runtime",
+    metavar="NAME",
+    default="process",
+    show_default=True,
+    callback=_thread_or_process,
+    shell_complete=plugin_names(RUNTIME_FACTORIES),
+    help="thread, process, or another runtime that is installed.",
+)
+@broker_option
+@state_dir_option
+@grace_option
+@verbose_option
+def command(
+    function_config_file: str | None,
+    fqfn: str | None,
+    runtime_factory: str,
+    broker: str,
+    state_dir: str | None,
+    grace: float,
+    verbose: bool,
+    **flags: Any,
+) -> int:
+    """Run one function, with the flags of pulsar-admin functions localrun.
+
+    It runs until SIGTERM, SIGINT or SIGHUP, and the exit code is 0 then; it is 1 when the function is given up.
+    Without --broker-service-url it runs on a broker that pfrun brings. A relative path of the code starts at the
+    working directory, or else where the --function-config-file lies.
+
+    No other configuration is read. Older spellings of flags, such as --logTopic, are taken as well.
+    """
+    workload = Workload()
+    try:
+        config = _worker_config(runtime_factory, flags)
+    except ConfigError as error:
+        workload.problems += error.problems
+    else:
+        add_worker(workload, config, state_dir, broker, grace_seconds=grace, restart_policy=_POLICY)
+    try:
+        section = _function_section(function_config_file, {**flags, **_split_fqfn(fqfn, flags)})
+    except ConfigError as error:
+        workload.problems += error.problems
+    else:
+        add_function_section(workload, section, function_config_file or "")
+    worker = workload.require_worker()
+    print_warnings(warning for warning in workload.warnings if warning not in worker.warnings)
+    set_up_logging(verbose=verbose)
+    return serve(worker, workload.functions, grace, raise_when_given_up)
+
+
+def _worker_config(runtime_factory: str, flags: dict[str, Any]) -> WorkerConfig:
+    section = Section({}).with_value(("functionRuntimeFactoryClassName",), runtime_factory, "--runtime-factory")
+    for flag in LOCAL_FLAGS:
+        value = flags.get(flag.parameter)
+        if flag.target is Target.WORKER and value is not None:
+            section = section.with_value((flag.key,), value, flag.names[0])
+            if flag.key in _SECURITY_KEYS:
+                section = section.with_value(("authenticationEnabled",), True, flag.names[0])
+    return parse_worker_config(section)
+
+
+def _function_section(file: str | None, flags: dict[str, Any]) -> Section:
+    section = read_function_config(file)
+    for flag in LOCAL_FLAGS:
+        value = flags.get(flag.parameter)
+        if flag.target is Target.FUNCTION and value is not None:
+            section = section.with_value(flag.key.split("."), value, flag.names[0])
+    return section
+
+
+def _split_fqfn(fqfn: str | None, flags: dict[str, Any]) -> dict[str, str]:
+    """Tenant, namespace and name of ``--fqfn``, which come before those of the file as any other flag."""
+    if fqfn is None:
+        return {}
+    for name in ("tenant", "namespace", "name"):
+        if flags.get(name) is not None:
+            raise click.UsageError(f"--fqfn cannot be given together with --{name}")
+    try:
+        key = FunctionKey.parse(fqfn)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--fqfn'") from None
+    return {"tenant": key.tenant, "namespace": key.namespace, "name": key.name}

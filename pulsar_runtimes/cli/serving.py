@@ -1,0 +1,126 @@
+"""Running a worker in the foreground: up, until a signal, and down again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+
+import click
+
+from pulsar_runtimes._version import __version__
+from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.status import InstanceStatus, State
+from pulsar_runtimes.worker.worker import Worker
+
+from .workload import LoadedFunction
+
+_LOOK_SECONDS = 0.2
+_STOPPED = 0
+"""Stands among the signals' numbers for the end of the stop that is under way."""
+
+_log = logging.getLogger(__name__)
+
+Watch = Callable[[Worker], None]
+
+
+def serve(worker: Worker, functions: Iterable[LoadedFunction], grace_seconds: float, watch: Watch | None = None) -> int:
+    """Start ``worker`` with ``functions``, wait for SIGTERM, SIGINT or SIGHUP, stop it; answers the exit code.
+
+    ``watch`` is called again and again meanwhile; what it raises ends the worker too, and is raised in the end.
+    A second signal ends the grace: this process leaves at once, and what it started ends with it.
+    """
+    with _signals() as signals:
+        try:
+            for function in functions:
+                worker.submit(function.spec, function.base)
+            worker.start()
+            _tell(worker)
+            number = _wait(worker, signals, watch)
+            _log.info("%s: stopping, for %g s at the most", signal.Signals(number).name, grace_seconds)
+        finally:
+            code = _stop(worker, signals, grace_seconds)
+    return code
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[queue.SimpleQueue[int]]:
+    """The numbers of the signals that arrive. A signal handler does no more than putting them there."""
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def put(number: int, frame: FrameType | None) -> None:
+        arrived.put(number)
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup pfrun start
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, put) for number in numbers}
+    try:
+        yield arrived
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _tell(worker: Worker) -> None:
+    count = len(worker.functions())
+    functions = f"{count} function{'' if count == 1 else 's'}" if count else "no functions"
+    text = (
+        f"pfrun {__version__} is up: broker {worker.service_url}, {worker.factory.name} runtime, {functions}, "
+        f"state in {worker.state_dir}"
+    )
+    with contextlib.suppress(BrokenPipeError):  # nobody has to read it
+        click.echo(text)
+
+
+def _wait(worker: Worker, signals: queue.SimpleQueue[int], watch: Watch | None) -> int:
+    if watch is None:
+        return signals.get()
+    while True:
+        watch(worker)
+        with contextlib.suppress(queue.Empty):
+            return signals.get(timeout=_LOOK_SECONDS)
+
+
+def _stop(worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float) -> int:
+    failures: list[Exception] = []
+
+    def stop() -> None:
+        try:
+            worker.stop(grace_seconds)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            signals.put(_STOPPED)
+
+    threading.Thread(target=stop, name="stop", daemon=True).start()
+    number = signals.get()
+    if number != _STOPPED:
+        _log.warning("%s: ending at once", signal.Signals(number).name)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(128 + number)  # instances and the embedded broker end when their worker is gone
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def raise_when_given_up(worker: Worker) -> None:
+    """A :data:`Watch`: ``PfrunError`` with the reason as soon as an instance was given up."""
+    for function in worker.statuses():
+        for instance in function.instances:
+            if instance.state is State.FAILED:
+                raise PfrunError(_obituary(instance))
+
+
+def _obituary(instance: InstanceStatus) -> str:
+    lines = [f"{instance.key}: given up after {instance.restarts + 1} starts: {instance.reason}"]
+    if instance.last_lines:
+        lines += ["its last lines were:", *(f"  {line}" for line in instance.last_lines[-10:])]
+    return "\n".join(lines)

@@ -1,0 +1,32 @@
+"""``pfrun start``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .log_lines import set_up_logging
+from .options import WorkerOptions, grace_option, verbose_option, worker_options
+from .output import print_warnings
+from .serving import serve
+from .workload import load_workload
+
+
+@click.command("start")
+@worker_options
+@grace_option
+@verbose_option
+def command(grace: float, verbose: bool, **options: Any) -> int:
+    """Run a worker with its functions until SIGTERM, SIGINT or SIGHUP.
+
+    One line on standard output tells when it is up; the log goes to standard error. A worker may run without
+    functions. A function that was given up is logged, and the others go on.
+
+    Nothing is started when anything in the files is wrong: then all of it is told, and the exit code is 2.
+    """
+    workload = load_workload(WorkerOptions(**options), grace_seconds=grace)
+    worker = workload.require_worker()
+    print_warnings(warning for warning in workload.warnings if warning not in worker.warnings)  # it logs its own
+    set_up_logging(verbose=verbose)
+    return serve(worker, workload.functions, grace)

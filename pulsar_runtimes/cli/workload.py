@@ -1,0 +1,163 @@
+"""What a command line asks for - a worker and its functions - with everything that is wrong found in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config, read_function_config
+from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.worker import WorkerConfig, load_worker_config
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem, RegistryError
+from pulsar_runtimes.model.function import FunctionSpec
+from pulsar_runtimes.supervisor.policy import RestartPolicy
+from pulsar_runtimes.worker.broker_keeper import BROKERS, EMBEDDED_BROKER
+from pulsar_runtimes.worker.worker import Worker
+
+from .function_settings import warn_without_effect
+from .options import WorkerOptions
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFunction:
+    """A function and where it was read from. ``base`` is the directory its package's relative path starts at.
+
+    ``admitted`` tells whether the worker would run it; ``spec`` has the absolute path of the package then.
+    """
+
+    file: str
+    section: Section
+    spec: FunctionSpec
+    base: Path
+    admitted: bool
+
+
+@dataclass
+class Workload:
+    """A worker, not started, and the functions to run. ``worker`` is ``None`` when its configuration is wrong."""
+
+    worker: Worker | None = None
+    functions: list[LoadedFunction] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def require_worker(self) -> Worker:
+        """The worker. ``ConfigError`` with every problem found, if there is any."""
+        if self.problems or self.worker is None:
+            raise ConfigError(self.problems)
+        return self.worker
+
+
+def load_workload(options: WorkerOptions, *, grace_seconds: float = 10.0) -> Workload:
+    """Read everything that ``options`` names. Raises nothing for what is wrong in it, and starts nothing."""
+    workload = Workload()
+    try:
+        config = load_worker_config(options.conf)
+    except ConfigError as error:
+        workload.problems += error.problems
+    else:
+        add_worker(workload, config, options.state_dir, options.broker, grace_seconds=grace_seconds)
+    for file in options.function_config:
+        add_function(workload, file)
+    return workload
+
+
+def add_worker(
+    workload: Workload,
+    config: WorkerConfig,
+    state_dir: str | None,
+    broker: str = EMBEDDED_BROKER,
+    *,
+    grace_seconds: float = 10.0,
+    restart_policy: RestartPolicy | None = None,
+) -> None:
+    """Make the worker of ``workload``; what is wrong with it becomes problems."""
+    try:
+        worker = Worker(
+            config,
+            state_dir=state_dir,
+            broker=broker,
+            restart_policy=restart_policy,
+            stop_grace_seconds=grace_seconds,
+        )
+        if not config.pulsar_service_url:
+            BROKERS.find(broker)
+    except (ConfigError, RegistryError) as error:
+        workload.problems += _located(error, config)
+        workload.warnings += config.warnings
+        return
+    workload.worker = worker
+    workload.warnings += worker.warnings
+
+
+def _located(error: PfrunError, config: WorkerConfig) -> Sequence[Problem]:
+    """``error`` as problems, at the place of the setting that its text begins with."""
+    if isinstance(error, ConfigError):
+        return error.problems
+    text = str(error)
+    for setting in config.settings:
+        if text.startswith(f"{setting.key}: ") and setting.origin != "default":
+            return [Problem("", text, setting.origin)]
+    return [Problem("", text)]
+
+
+def add_function(workload: Workload, file: str) -> None:
+    """Read the function in ``file`` into ``workload``."""
+    try:
+        section = read_function_config(file)
+    except ConfigError as error:
+        workload.problems += error.problems
+        return
+    add_function_section(workload, section, file)
+
+
+def add_function_section(workload: Workload, section: Section, file: str = "") -> None:
+    """Parse and admit the function of ``section``; what is wrong with it becomes problems."""
+    try:
+        spec = parse_function_config(section)
+    except ConfigError as error:
+        workload.problems += error.problems
+        workload.warnings += section.warnings
+        return
+    base = _base_directory(spec.package, file)
+    found = list(_find_problems(workload, section, spec, base, file))
+    if workload.worker is not None:
+        if not workload.worker.factory.capabilities.runs_all_replicas:
+            warn_without_effect(spec, section)
+        if not found:
+            try:
+                spec = workload.worker.admit(spec, base)
+            except (AdmissionError, ConfigError) as error:
+                found.append(Problem("", str(error), file or None))
+            except RegistryError:
+                pass  # the broker's name: a problem of the worker, and told as that
+    workload.problems += found
+    workload.warnings += section.warnings
+    workload.functions.append(LoadedFunction(file, section, spec, base, workload.worker is not None and not found))
+
+
+def _find_problems(
+    workload: Workload, section: Section, spec: FunctionSpec, base: Path, file: str
+) -> Iterator[Problem]:
+    """What is wrong in the view of this command line, and needs no worker to tell."""
+    for other in workload.functions:
+        if other.spec.key == spec.key:
+            yield Problem("", f"{spec.key} is the function of {other.file} as well; a name may be given once", file)
+    if "://" not in spec.package and not spec.package.startswith("file:") and not (base / spec.package).is_file():
+        key = next((key for key in PACKAGE_KEYS if section.values.get(key)), "")
+        places = dict.fromkeys([Path.cwd(), _directory(file)])
+        looked = "" if Path(spec.package).is_absolute() else f"; looked in {' and in '.join(map(str, places))}"
+        before = len(section.problems)
+        section.problem(key, f"there is no such file (got {spec.package!r}){looked}")
+        yield from section.problems[before:]
+
+
+def _directory(file: str) -> Path:
+    return Path(file).absolute().parent if file else Path.cwd()
+
+
+def _base_directory(package: str, file: str) -> Path:
+    """Where the relative path ``package`` starts: the working directory, or where the function's own file lies."""
+    here, beside = Path.cwd(), _directory(file)
+    return beside if not (here / package).is_file() and (beside / package).is_file() else here

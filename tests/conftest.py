@@ -1,0 +1,80 @@
+"""What tests of real functions share: a client of the run's broker, topics of their own, and the sample functions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pulsar
+import pytest
+
+from pulsar_runtimes.model.function import (
+    ConsumerSpec,
+    FunctionSpec,
+    InstanceSpec,
+    SinkSpec,
+    SourceSpec,
+    SubscriptionPosition,
+)
+from pulsar_runtimes.testing import function_spec, instance_spec
+from tests.channel import Channel
+
+FUNCTIONS = Path(__file__).parent / "functions"
+
+
+@pytest.fixture(scope="session")
+def pulsar_client(broker_url: str) -> Iterator[pulsar.Client]:
+    """A client of the broker that all tests share. It says nothing unless something fails."""
+    client = pulsar.Client(broker_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def topic() -> Callable[[str], str]:
+    """``topic("in")`` is a topic that no other test has, and the same one each time within the test."""
+    mark = uuid.uuid4().hex[:12]
+    return lambda name: f"persistent://public/default/{name}-{mark}"
+
+
+@pytest.fixture
+def sample(broker_url: str, topic: Callable[[str], str]) -> Callable[..., InstanceSpec]:
+    """``sample("Exclaim", name="f")`` is an instance of a class in ``samples.py``, between topics of its own."""
+
+    def build(
+        class_name: str, *, name: str = "f", package: Path = FUNCTIONS / "samples.py", **changes: object
+    ) -> InstanceSpec:
+        function = function_spec(
+            name=name,
+            class_name=f"{package.stem}.{class_name}",
+            package=str(package),
+            source=SourceSpec(
+                input_specs={topic(f"{name}-in"): ConsumerSpec()},
+                subscription_position=SubscriptionPosition.EARLIEST,
+            ),
+            sink=SinkSpec(topic=topic(f"{name}-out")),
+            **changes,
+        )
+        return instance_spec(
+            function=function,
+            code_file=str(package),
+            service_url=broker_url,
+            secrets_provider="secretsprovider.ClearTextSecretsProvider",
+        )
+
+    return build
+
+
+@pytest.fixture
+def channel(pulsar_client: pulsar.Client) -> Iterator[Callable[[FunctionSpec], Channel]]:
+    """``channel(function)`` talks to a function through its topics."""
+    opened: list[Channel] = []
+
+    def build(function: FunctionSpec) -> Channel:
+        opened.append(Channel(pulsar_client, function))
+        return opened[-1]
+
+    yield build
+    for each in opened:
+        each.close()
