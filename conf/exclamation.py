@@ -4,6 +4,6 @@ from pulsar import Function
 
 
 class Exclamation(Function):
-    def process(self, input, context):  # noqa: A002 - the name that Pulsar's base class gives it
+    def process(self, input, context):
         mark = context.get_user_config_value("mark") or "!"
         return f"{input}{mark}"

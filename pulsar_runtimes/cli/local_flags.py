@@ -283,7 +283,7 @@ def _parse_mapping(text: str) -> Mapping[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-        raise click.BadParameter(f"must be a mapping in JSON, such as '{{\"key\": \"value\"}}' (broken{where})") from None
+        raise click.BadParameter(f'must be a mapping in JSON, such as \'{{"key": "value"}}\' (broken{where})') from None
     if not isinstance(value, dict):
-        raise click.BadParameter("must be a mapping in JSON, such as '{\"key\": \"value\"}' (got something else)")
+        raise click.BadParameter('must be a mapping in JSON, such as \'{"key": "value"}\' (got something else)')
     return value

@@ -39,7 +39,7 @@ _SECURITY_KEYS = frozenset(
 
 def _thread_or_process(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """pulsar-admin spells them in capitals."""
-    name = given(ctx, param, value)
+    name: str | None = given(ctx, param, value)
     return name.lower() if name and name.upper() in ("THREAD", "PROCESS") else name
 
 

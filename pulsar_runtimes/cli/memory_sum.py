@@ -112,7 +112,10 @@ def lines_of(memory: MemorySum, runtime: str) -> Iterator[str]:
     if memory.limit_bytes is None or memory.total_bytes is None:
         return
     if memory.shared:
-        yield f"shared by all instances of this worker, on one client: {memory.instances} x share = {size(memory.total_bytes)}"
+        yield (
+            f"shared by all instances of this worker, on one client: {memory.instances} x share = "
+            f"{size(memory.total_bytes)}"
+        )
     else:
         yield (
             f"each instance has a client of its own: {memory.instances} x {size(memory.limit_bytes)} = "

@@ -14,14 +14,14 @@ from pulsar import Function
 
 
 class Exclaim(Function):
-    def process(self, input, context):  # noqa: A002 - the name that Pulsar's base class gives it
+    def process(self, input, context):
         return f"{input}!"
 
 
 class Slow(Function):
     """Takes a moment for each message, so that a stop comes in the middle of some."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         time.sleep(0.01)
         return input
 
@@ -29,7 +29,7 @@ class Slow(Function):
 class Picky(Function):
     """Raises for some messages."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         if input.startswith("bad"):
             raise ValueError(f"cannot take {input}")
         return input
@@ -39,7 +39,7 @@ class Unbuildable(Function):
     def __init__(self):
         raise RuntimeError("no table of that name")
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         return input
 
 
@@ -47,21 +47,21 @@ class BlocksInConstructor(Function):
     def __init__(self):
         time.sleep(3600)
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         return input
 
 
 class Blocks(Function):
     """Never comes back from a message, and cannot be interrupted: it waits inside one call."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         time.sleep(3600)
 
 
 class Spins(Function):
     """Never comes back either, but between two bytecodes it can be interrupted."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         while True:
             time.sleep(0.01)
 
@@ -69,7 +69,7 @@ class Spins(Function):
 class Exits(Function):
     """Leaves the interpreter on "exit", and the process on "die"."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         if input == "exit":
             sys.exit("asked to exit")
         if input == "die":
@@ -83,14 +83,14 @@ class Stubborn(Function):
     def __init__(self):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         time.sleep(3600)
 
 
 class Talks(Function):
     """Writes in each way there is."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         print(f"printed {input}")
         print(f"on stderr {input}", file=sys.stderr)
         os.write(1, f"native {input}\n".encode())
@@ -103,7 +103,7 @@ class Talks(Function):
 class Breeds(Function):
     """Starts a child, one in a group of its own, and tells both process ids."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         plain = subprocess.Popen(["sleep", "3600"])
         grouped = subprocess.Popen(["sleep", "3600"], preexec_fn=os.setpgrp)
         return json.dumps([os.getpid(), plain.pid, grouped.pid])
@@ -112,7 +112,7 @@ class Breeds(Function):
 class Surroundings(Function):
     """What a function can see of the process it is in."""
 
-    def process(self, input, context):  # noqa: A002
+    def process(self, input, context):
         return json.dumps(
             {
                 "pid": os.getpid(),

@@ -258,11 +258,19 @@ def test_the_details_of_an_oracle_case_keep_their_meaning(details: dict[str, Any
     assert _meaning(json.loads(details_json(spec))) == _meaning(details)
 
 
+_MAPS = ("inputSpecs", "topicsToSerDeClassName", "schemaProperties", "consumerProperties")
+"""An empty one is the same as none; an empty message is not."""
+
+
 def _meaning(value: Any, name: str = "") -> Any:
     """``value`` with JSON texts parsed, 64-bit integers as numbers, and members that hold their default left out."""
     if isinstance(value, dict):
         members = {key: _meaning(item, key) for key, item in value.items()}
-        return {key: item for key, item in members.items() if item not in ("", 0, False, [], "JAVA", "UNKNOWN")}
+        return {
+            key: item
+            for key, item in members.items()
+            if item not in ("", 0, False, [], "JAVA", "UNKNOWN") and not (item == {} and key in _MAPS)
+        }
     if name in ("ram", "disk", "timeoutMs", "negativeAckRedeliveryDelayMs"):
         return int(value)
     if name in ("userConfig", "secretsMap", "configs"):

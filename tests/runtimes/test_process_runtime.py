@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -302,7 +303,6 @@ def test_no_socket_is_left_when_the_launcher_cannot_be_started(
     bench: Bench, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pulsar_runtimes.model.errors import LaunchError
-    from pulsar_runtimes.runtimes.process import launcher_client
 
     made: list[socket.socket] = []
     pair = socket.socketpair
@@ -311,9 +311,9 @@ def test_no_socket_is_left_when_the_launcher_cannot_be_started(
         made.extend(pair())
         return made[-2], made[-1]
 
-    monkeypatch.setattr(launcher_client.socket, "socketpair", remember)
-    monkeypatch.setattr(launcher_client.sys, "executable", "/no/such/python")
+    monkeypatch.setattr(socket, "socketpair", remember)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
     runtime = bench.create(sample("Exclaim"))
-    with pytest.raises(LaunchError, match="the launcher process cannot be started: .*/no/such/python"):
+    with pytest.raises(LaunchError, match=r"the launcher process cannot be started: .*/no/such/python"):
         runtime.start()
     assert [each.fileno() for each in made] == [-1, -1]

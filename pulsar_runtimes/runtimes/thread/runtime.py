@@ -40,6 +40,7 @@ class ThreadRuntime(Runtime):
         self._instance: Instance | None = None
         self._observation = Observation(Phase.CREATED)
         self._stop_grace: float | None = None
+        self._stopped = False
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def start(self) -> None:
@@ -103,6 +104,8 @@ class ThreadRuntime(Runtime):
             if self._observation.phase is Phase.CREATED:
                 self._observation = Observation(Phase.EXITED, reason="stopped before it was started")
                 return
+            if self._stopped:
+                return
             self._stop_grace = grace_seconds
             instance, thread = self._instance, self._thread
         if instance is not None:
@@ -115,6 +118,7 @@ class ThreadRuntime(Runtime):
         elif self._instance is not None:
             self._interrupt(self._instance.hung_threads())
         self._saw(Observation(Phase.EXITED, reason="stopped"))
+        self._stopped = True
 
     def _interrupt(self, threads: list[threading.Thread]) -> None:
         """Raise ``SystemExit`` in threads that still run user code, and tell when even that doesn't end them."""
