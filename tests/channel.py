@@ -22,7 +22,7 @@ class Channel:
 
     def __init__(self, client: pulsar.Client, function: FunctionSpec) -> None:
         (source,) = function.source.input_specs
-        self._producer = client.create_producer(source)
+        self._producer = client.create_producer(source, block_if_queue_full=True)
         self._consumer = client.subscribe(
             function.sink.topic,
             f"observer-{uuid.uuid4().hex}",
@@ -32,9 +32,11 @@ class Channel:
 
     def send(self, texts: Iterable[str]) -> None:
         """Publish ``texts``; they are the broker's when this returns."""
+        results: list[pulsar.Result] = []
         for text in texts:
-            self._producer.send_async(text.encode(), lambda result, _: None)
+            self._producer.send_async(text.encode(), lambda result, _: results.append(result))
         self._producer.flush()
+        assert set(results) <= {pulsar.Result.Ok}
 
     def poll(self) -> list[str]:
         """Everything received, after taking in what is there now."""
@@ -44,6 +46,13 @@ class Channel:
                 self.received.append(message.data().decode())
                 self._consumer.acknowledge(message)
         return self.received
+
+    def take(self, count: int, *, seconds: float = 20.0) -> None:
+        """Receive the next ``count`` outputs, and leave what comes after them."""
+        for _ in range(count):
+            message = self._consumer.receive(int(seconds * 1000))
+            self.received.append(message.data().decode())
+            self._consumer.acknowledge(message)
 
     def ask(self, text: str, *, seconds: float = 20.0) -> str:
         """Send ``text``, and the next output that comes."""

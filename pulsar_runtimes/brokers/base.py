@@ -56,6 +56,8 @@ class Broker(abc.ABC):
 
     name: ClassVar[str]
     limits: ClassVar[BrokerLimits]
+    server_name: ClassVar[str] = ""
+    """What its ``server_version`` begins with: a service URL behind which it is found has its limits as well."""
 
     @classmethod
     @abc.abstractmethod

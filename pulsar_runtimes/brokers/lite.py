@@ -56,6 +56,7 @@ class LiteBroker(Broker):
     """
 
     name: ClassVar[str] = "pulsar-lite"
+    server_name: ClassVar[str] = "Pulsar-Lite"
     limits: ClassVar[BrokerLimits] = BrokerLimits(
         # Go: its client discards what the Python client produced (checksum mismatch).
         languages=frozenset({Language.JAVA, Language.PYTHON}),

@@ -116,8 +116,7 @@ class Supervisor:
     def tick(self) -> None:
         """Look at everything once and act. Never waits for an instance. The loop calls it; tests may."""
         with self._lock:
-            wanted, revived = dict(self._wanted), self._revived
-            self._revived = set()
+            wanted, revived = dict(self._wanted), set(self._revived)
         for key, spec in wanted.items():
             if key not in self._watched:
                 self._watched[key] = _Watched(spec, Record(key, since=self._clock()), since_wall=time.time())
@@ -128,6 +127,8 @@ class Supervisor:
                 self._remove(key, watched)
             else:
                 self._advance(watched)
+        with self._lock:  # only now: until it is done, statuses() tells that it is about to be
+            self._revived -= revived
 
     def _advance(self, watched: _Watched) -> None:
         if watched.record.state is State.STOPPING:  # it was unwanted for a moment: let it end, then begin anew
@@ -226,13 +227,24 @@ class Supervisor:
     # What is seen
 
     def statuses(self) -> list[InstanceStatus]:
-        """Every wanted or still running instance, in the order of their keys. Does not wait for anything."""
+        """Every wanted or still running instance, in the order of their keys. Does not wait for anything.
+
+        What was asked for counts at once: after ``want`` nothing old is told as running, after ``revive``
+        nothing as given up.
+        """
         now = self._clock()
-        watched = dict(self._watched)
         with self._lock:
-            unseen = [key for key in self._wanted if key not in watched]
-        statuses = [self._status(entry, now) for entry in watched.values()]
-        statuses += [InstanceStatus(key, State.WAITING, Phase.CREATED) for key in unseen]
+            wanted, revived = dict(self._wanted), set(self._revived)
+            watched = dict(self._watched)
+        statuses = []
+        for key, entry in watched.items():
+            status = self._status(entry, now)
+            if wanted.get(key) != entry.spec:
+                status = replace(status, state=State.STOPPING)
+            elif key in revived and status.state in (State.FAILED, State.BACKOFF):
+                status = replace(status, state=State.WAITING, retry_in_seconds=None)
+            statuses.append(status)
+        statuses += [InstanceStatus(key, State.WAITING, Phase.CREATED) for key in wanted if key not in watched]
         return sorted(statuses, key=lambda status: status.key)
 
     def _status(self, watched: _Watched, now: float) -> InstanceStatus:

@@ -17,6 +17,6 @@ def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> N
         lacks.append("input topics given by a pattern")
     if lacks:
         raise AdmissionError(
-            f"{function.key}: the embedded broker {broker!r} cannot serve {' and '.join(lacks)}; "
+            f"{function.key}: the broker {broker!r} cannot serve {' and '.join(lacks)}; "
             "set pulsarServiceUrl to a real Apache Pulsar"
         )

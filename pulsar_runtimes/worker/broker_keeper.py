@@ -33,8 +33,8 @@ class BrokerKeeper:
     a worker is of no use, but its delays grow.
     """
 
-    def __init__(self, name: str, state_dir: Path, environment: Mapping[str, str]) -> None:
-        self._broker: Broker = BROKERS.find(name).from_state_dir(state_dir, environment)
+    def __init__(self, broker_class: type[Broker], state_dir: Path, environment: Mapping[str, str]) -> None:
+        self._broker = broker_class.from_state_dir(state_dir, environment)
         self._policy = RestartPolicy(max_seconds=10.0)
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from pulsar_runtimes.brokers.base import BrokerLimits
+from pulsar_runtimes.brokers.greeting import read_server_version
 from pulsar_runtimes.config.worker import WorkerConfig
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
@@ -72,7 +73,8 @@ class Worker:
         self.state_dir = Path(state_dir).absolute() if state_dir else default_state_dir(self.environment)
         self.memory_ceiling_bytes = memory_ceiling_bytes()
         self.service_url = self.config.pulsar_service_url
-        self._broker_name = broker
+        self._broker = BROKERS.find(broker)
+        self._broker_limits = BrokerLimits() if self.service_url else self._broker.limits
         self._keeper: BrokerKeeper | None = None
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
@@ -110,21 +112,35 @@ class Worker:
     # Life
 
     def start(self) -> None:
-        """Start the broker, if it is ours, and begin to run what was submitted. ``BrokerError`` and nothing runs."""
+        """Start the broker, if it is ours, and begin to run what was submitted.
+
+        ``BrokerError`` when it cannot be started, ``AdmissionError`` when the one that was named turns out to be
+        unable to serve a function that was submitted; nothing runs then.
+        """
         if self._started:
             raise PfrunError("this worker was started already")
+        self._meet_broker()
         self._started = True
         for warning in self.warnings:
             _log.warning("%s", warning)
         if not self.service_url:
             self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            keeper = BrokerKeeper(self._broker_name, self.state_dir, self.environment)
+            keeper = BrokerKeeper(self._broker, self.state_dir, self.environment)
             self.service_url = keeper.start()
             self._keeper = keeper
         with self._lock:
             for function in self._functions.values():
                 self._supervisor.want(function.key, self.plan(function))
         self._supervisor.start()
+
+    def _meet_broker(self) -> None:
+        """A broker that is only named by its address may be of the kind whose limits are known."""
+        if not self.service_url or not self._broker.server_name:
+            return
+        if read_server_version(self.service_url).startswith(self._broker.server_name):
+            self._broker_limits = self._broker.limits
+            for function in self.functions():
+                check_broker(function, self._broker.name, self._broker_limits)
 
     def stop(self, grace_seconds: float | None = None) -> None:
         """Stop all functions, then the broker if it is ours. When this returns nothing runs. Idempotent."""
@@ -157,8 +173,7 @@ class Worker:
         function = resolve_package(function, base or Path.cwd())
         if not self.config.forward_source_message_property:
             function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
-        if not self.config.pulsar_service_url:
-            check_broker(function, self._broker_name, self._broker_limits())
+        check_broker(function, self._broker.name, self._broker_limits)
         for spec in self.plan(function):
             self.factory.check(spec)
         return function
@@ -197,7 +212,7 @@ class Worker:
         config = self.config
         defaults = InstanceDefaults(
             service_url=self.service_url or "pulsar://127.0.0.1",
-            numbered_consumers=not (config.pulsar_service_url or self._broker_limits().tells_consumers_apart),
+            numbered_consumers=not self._broker_limits.tells_consumers_apart,
             web_service_url=config.pulsar_web_service_url,
             cluster_name=config.pulsar_functions_cluster or "standalone",
             expected_health_check_seconds=config.expected_health_check_seconds,
@@ -253,9 +268,6 @@ class Worker:
         if status.has_failed:
             raise PfrunError(f"{key}: {next(i.reason for i in status.instances if i.reason)}")
         return status
-
-    def _broker_limits(self) -> BrokerLimits:
-        return BROKERS.find(self._broker_name).limits
 
     def _known(self, key: FunctionKey | str) -> FunctionKey:
         if isinstance(key, str):
