@@ -9,13 +9,11 @@ from typing import Any
 import click
 
 from pulsar_runtimes.config.setting import Setting, Use, display
-from pulsar_runtimes.instance.support import PYTHON_SETTINGS
-from pulsar_runtimes.model.errors import ConfigError
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.worker.worker import Worker
 
-from .function_settings import set_by
-from .memory_sum import MemorySum, lines_of, sum_memory
+from .function_settings import default_function_settings, list_function_settings
+from .memory_sum import lines_of, sum_memory
 from .options import WorkerOptions, output_option, worker_options
 from .output import print_json, print_problems, print_table, print_title, print_warnings, problem_data
 from .workload import LoadedFunction, Workload, load_workload
@@ -36,33 +34,32 @@ def command(output: str, every: bool, **options: Any) -> int:
     """
     workload = load_workload(WorkerOptions(**options))
     worker = workload.worker
-    if worker is None or len(workload.functions) < len(options["function_config"]):
-        raise ConfigError(workload.problems)
-    memory = sum_memory(worker, (function.spec for function in workload.functions))
-    print_warnings(workload.warnings)
+    is_read = worker is not None and len(workload.functions) == len(options["function_config"])
     if output == "json":
-        print_json(_as_data(worker, workload, memory, every=every))
+        print_json(_as_data(worker if is_read else None, workload, every=every))
     else:
-        _print_tables(worker, workload, memory, every=every)
+        print_warnings(workload.warnings)
+        if worker is not None and is_read:
+            _print_tables(worker, workload, every=every)
         print_problems(workload.problems)
     return 2 if workload.problems else 0
 
 
-def _print_tables(worker: Worker, workload: Workload, memory: MemorySum, *, every: bool) -> None:
+def _print_tables(worker: Worker, workload: Workload, *, every: bool) -> None:
     click.secho(f"Worker: {worker.config.file or 'no configuration file'}", bold=True)
     _print_settings(list(_worker_settings(worker, every=every)))
     print_title(f"Runtime: {worker.factory.name}")
     _print_settings(list(_runtime_settings(worker, every=every)))
     print_title("Memory of Pulsar clients")
+    memory = sum_memory(worker, (function.spec for function in workload.functions))
     for line in lines_of(memory, worker.factory.name):
         click.echo(line)
     for warning in memory.warnings:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
     for function in workload.functions:
         print_title(f"Function: {function.spec.key}, {function.file}")
-        rows = list(_function_settings(worker, function, every=every))
-        if rows:
-            print_table(["key", "use", "note"], [[row["key"], row["use"], row["note"]] for row in rows])
+        if _runs_it_itself(worker, function):
+            _print_settings(list(_function_settings(worker, function, every=every)))
         else:
             click.echo(_NO_TABLE)
 
@@ -91,23 +88,38 @@ def _runtime_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
         path = section.where(key)
         use = Use.WARNED if path in warned else Use.HONOURED
         note = warned.get(path, "").removeprefix("has no effect: ")
+        note = note.replace(" and has no effect", "")
         yield Setting(path, display(path, section.values[key]), section.origin(key), use, note)
     for key in sorted(section.seen - set(section)) if every else ():
         yield Setting(section.where(key), "", _DEFAULT, Use.HONOURED)
 
 
-def _function_settings(worker: Worker, function: LoadedFunction, *, every: bool) -> Iterator[dict[str, str]]:
-    """Rows of the table of what pfrun's Python instance does; none when another instance runs the function."""
-    if function.spec.language is not Language.PYTHON or worker.factory.capabilities.runs_all_replicas:
-        return
-    mine = [row for row, _ in set_by(function.spec, function.section)]
-    for row in PYTHON_SETTINGS:
-        if every or row in mine:
-            yield {"key": row.key, "use": row.treatment.value, "note": row.note}
+def _runs_it_itself(worker: Worker, function: LoadedFunction) -> bool:
+    """Whether it is pfrun's own Python instance that runs the function."""
+    return function.spec.language is Language.PYTHON and not worker.factory.capabilities.runs_all_replicas
 
 
-def _as_data(worker: Worker, workload: Workload, memory: MemorySum, *, every: bool) -> dict[str, Any]:
+def _function_settings(worker: Worker, function: LoadedFunction, *, every: bool) -> Iterator[Setting]:
+    """What pfrun's own instance makes of each setting; nothing when another one runs the function."""
+    if _runs_it_itself(worker, function):
+        yield from list_function_settings(function.spec, function.section)
+        if every:
+            yield from default_function_settings(function.spec, function.section)
+
+
+def _as_data(worker: Worker | None, workload: Workload, *, every: bool) -> dict[str, Any]:
+    """For programs: always the same members, with nothing in them when ``worker`` is ``None``."""
+    explained: dict[str, Any] = {"worker": None, "runtime": None, "memory": None, "functions": []}
+    return {
+        **(explained if worker is None else _explained_data(worker, workload, every=every)),
+        "problems": [problem_data(problem) for problem in workload.problems],
+        "warnings": [problem_data(warning) for warning in workload.warnings],
+    }
+
+
+def _explained_data(worker: Worker, workload: Workload, *, every: bool) -> dict[str, Any]:
     capabilities = worker.factory.capabilities
+    memory = sum_memory(worker, (function.spec for function in workload.functions))
     return {
         "worker": {
             "file": worker.config.file,
@@ -125,12 +137,10 @@ def _as_data(worker: Worker, workload: Workload, memory: MemorySum, *, every: bo
                 "file": function.file,
                 "language": function.spec.language.name,
                 "admitted": function.admitted,
-                "settings": list(_function_settings(worker, function, every=every)),
+                "settings": [_setting_data(row) for row in _function_settings(worker, function, every=every)],
             }
             for function in workload.functions
         ],
-        "problems": [problem_data(problem) for problem in workload.problems],
-        "warnings": [problem_data(warning) for warning in workload.warnings],
     }
 
 

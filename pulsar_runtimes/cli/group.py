@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,7 +14,7 @@ from click.shell_completion import CompletionItem
 from pulsar_runtimes._version import __version__
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, RegistryError
 
-from .main import COMPLETION_VARIABLE
+from .main import COMPLETION_VARIABLE, give_up_writing
 
 COMMANDS = {
     "start": "Run a worker with its functions until it is told to stop.",
@@ -29,6 +30,7 @@ COMMANDS = {
 HELP_WIDTH = 80
 """The width of ``help.txt``, and of every help text on a wider terminal."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _INPUT_ERRORS = (ConfigError, AdmissionError, RegistryError)
 
 
@@ -99,4 +101,8 @@ def run(arguments: Sequence[str]) -> int:
     except PfrunError as error:
         click.echo(str(error) or type(error).__name__, file=sys.stderr)
         return 2 if isinstance(error, _INPUT_ERRORS) else 1
+    except OSError as error:
+        if error.filename is None and error.errno in _FULL:  # what has no name here is standard output
+            return give_up_writing(error)
+        raise
     return code if isinstance(code, int) else 0

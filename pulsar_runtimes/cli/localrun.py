@@ -99,8 +99,8 @@ def command(
         workload.problems += error.problems
     else:
         add_function_section(workload, section, function_config_file or "")
+    print_warnings(workload.warnings_to_print())
     worker = workload.require_worker()
-    print_warnings(warning for warning in workload.warnings if warning not in worker.warnings)
     set_up_logging(verbose=verbose)
     return serve(worker, workload.functions, grace, raise_when_given_up)
 

@@ -37,10 +37,19 @@ def main() -> int:
 
 
 def _print(text: str) -> int:
+    if sys.stdout is None:  # pfrun --help >&-
+        return 1
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has read enough; nor may the interpreter complain when it flushes again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        return give_up_writing(error)
     return 0
+
+
+def give_up_writing(error: OSError) -> int:
+    """The exit code when standard output takes no more, told unless whoever read it has read enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes
+    if not isinstance(error, BrokenPipeError):
+        print(f"pfrun: standard output cannot be written: {error.strerror}", file=sys.stderr)
+    return 1

@@ -11,6 +11,8 @@ from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.runtimes.memory_limit import KEY, parse_client_memory_limit
 from pulsar_runtimes.worker.worker import Worker
 
+_WHOSE = {True: "shared by all instances of this worker, on one client", False: "each instance has a client of its own"}
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionMemory:
@@ -111,15 +113,13 @@ def lines_of(memory: MemorySum, runtime: str) -> Iterator[str]:
     yield f"{KEY}: {memory.terms}" + ("" if memory.limit_bytes is None else f" ({size(memory.limit_bytes)})")
     if memory.limit_bytes is None or memory.total_bytes is None:
         return
-    if memory.shared:
-        yield (
-            f"shared by all instances of this worker, on one client: {memory.instances} x share = "
-            f"{size(memory.total_bytes)}"
-        )
+    if not memory.instances:
+        yield _WHOSE[memory.shared]
+    elif memory.shared:
+        yield f"{_WHOSE[True]}: {memory.instances} x share = {size(memory.total_bytes)}"
     else:
         yield (
-            f"each instance has a client of its own: {memory.instances} x {size(memory.limit_bytes)} = "
-            f"{size(memory.total_bytes)} together"
+            f"{_WHOSE[False]}: {memory.instances} x {size(memory.limit_bytes)} = {size(memory.total_bytes)} together"
         )
     yield (
         f"half of a share is for input: a consumer asks for share / 2 / {size(MAX_MESSAGE_BYTES)} messages ahead, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,6 +44,22 @@ def given(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return value
 
 
+_LONGEST_GRACE_SECONDS = 24 * 3600
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: Any) -> float:
+    """A length of time that a thread can wait: not endless, not negative, and a number."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _LONGEST_GRACE_SECONDS:
+        raise click.BadParameter(
+            f"must be a number of seconds, from 0 to {_LONGEST_GRACE_SECONDS} (got {str(value)!r})"
+        )
+    return seconds
+
+
 def conf_option(command: F) -> F:
     return click.option(
         "-c",
@@ -73,7 +90,7 @@ def state_dir_option(command: F) -> F:
         type=click.Path(),
         callback=given,
         help="Where the worker keeps what outlives it, the embedded broker's data among it. "
-        "[default: PFRUN_STATE_DIR, else ~/.local/state/pfrun]",
+        "[default: PFRUN_STATE_DIR, else pfrun in XDG_STATE_HOME or ~/.local/state]",
     )(command)
 
 
@@ -100,9 +117,9 @@ def grace_option(command: F) -> F:
     return click.option(
         "--grace",
         metavar="SECONDS",
-        type=click.FloatRange(min=0),
-        default=10.0,
+        default="10",
         show_default=True,
+        callback=_seconds,
         help="What functions have to finish the messages they hold. A second signal ends it.",
     )(command)
 

@@ -40,13 +40,25 @@ def serve(worker: Worker, functions: Iterable[LoadedFunction], grace_seconds: fl
         try:
             for function in functions:
                 worker.submit(function.spec, function.base)
-            worker.start()
+            _start(worker)
             _tell(worker)
             number = _wait(worker, signals, watch)
             _log.info("%s: stopping, for %g s at the most", signal.Signals(number).name, grace_seconds)
         finally:
             code = _stop(worker, signals, grace_seconds)
     return code
+
+
+def _start(worker: Worker) -> None:
+    for function in worker.functions():
+        topics = ", ".join(function.source.input_specs) or function.source.topics_pattern
+        _log.info("%s: reads %s, writes %s", function.key, topics, function.sink.topic or "nothing")
+    try:
+        worker.start()
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise PfrunError(f"{error.filename}: cannot be used: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -20,13 +20,14 @@ from .workload import load_workload
 def command(grace: float, verbose: bool, **options: Any) -> int:
     """Run a worker with its functions until SIGTERM, SIGINT or SIGHUP.
 
-    One line on standard output tells when it is up; the log goes to standard error. A worker may run without
+    One line on standard output tells when it is up; the log, with the topics of each function, goes to standard
+    error. A worker may run without
     functions. A function that was given up is logged, and the others go on.
 
     Nothing is started when anything in the files is wrong: then all of it is told, and the exit code is 2.
     """
     workload = load_workload(WorkerOptions(**options), grace_seconds=grace)
+    print_warnings(workload.warnings_to_print())
     worker = workload.require_worker()
-    print_warnings(warning for warning in workload.warnings if warning not in worker.warnings)  # it logs its own
     set_up_logging(verbose=verbose)
     return serve(worker, workload.functions, grace)

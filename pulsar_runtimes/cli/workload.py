@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pulsar_runtimes.config.document import read_document
+from pulsar_runtimes.config.environment import apply_environment
 from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config, read_function_config
-from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.config.worker import WorkerConfig, load_worker_config
+from pulsar_runtimes.config.section import Section, nearest
+from pulsar_runtimes.config.worker import (
+    WORKER_CONF_VARIABLE,
+    WorkerConfig,
+    load_worker_config,
+    parse_worker_config,
+)
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem, RegistryError
 from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.supervisor.policy import RestartPolicy
@@ -17,6 +26,17 @@ from pulsar_runtimes.worker.worker import Worker
 
 from .function_settings import warn_without_effect
 from .options import WorkerOptions
+
+_NAMING_KEYS = frozenset(
+    {
+        "",  # the file as a whole
+        "functionRuntimeFactoryClassName",
+        "threadContainerFactory",
+        "processContainerFactory",
+        "kubernetesContainerFactory",
+    }
+)
+"""A mistake at one of these leaves open which runtime it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,11 @@ class Workload:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
+    def warnings_to_print(self) -> list[Problem]:
+        """The warnings that nobody else tells: a worker that starts logs its own."""
+        started = () if self.problems or self.worker is None else self.worker.warnings
+        return [warning for warning in self.warnings if warning not in started]
+
     def require_worker(self) -> Worker:
         """The worker. ``ConfigError`` with every problem found, if there is any."""
         if self.problems or self.worker is None:
@@ -56,11 +81,33 @@ def load_workload(options: WorkerOptions, *, grace_seconds: float = 10.0) -> Wor
         config = load_worker_config(options.conf)
     except ConfigError as error:
         workload.problems += error.problems
+        _add_what_else_is_wrong(workload, options, error)
     else:
         add_worker(workload, config, options.state_dir, options.broker, grace_seconds=grace_seconds)
     for file in options.function_config:
         add_function(workload, file)
     return workload
+
+
+def _add_what_else_is_wrong(workload: Workload, options: WorkerOptions, error: ConfigError) -> None:
+    """The problems of the runtime's part, and the warnings: all that is told only when the worker's part is right.
+
+    Both are looked for as if the wrong keys were not there, unless they decide which runtime it is.
+    """
+    wrong = {re.split(r"[.\[]", problem.path)[0] for problem in error.problems}
+    if wrong & _NAMING_KEYS:
+        return
+    file = options.conf or os.environ.get(WORKER_CONF_VARIABLE, "")
+    document = read_document(Path(file)) if file.strip() else Section({})
+    section = replace(apply_environment(document, os.environ), problems=[], warnings=[])
+    for key in wrong:
+        section = section.without(key)
+    try:
+        config = parse_worker_config(section)
+    except ConfigError:  # only what was told already: nothing is read that was not read before
+        return
+    add_worker(workload, config, options.state_dir, options.broker)
+    workload.worker = None
 
 
 def add_worker(
@@ -85,10 +132,22 @@ def add_worker(
             BROKERS.find(broker)
     except (ConfigError, RegistryError) as error:
         workload.problems += _located(error, config)
-        workload.warnings += config.warnings
+        workload.warnings += (*config.warnings, *_misspelled(config.runtime_section))
         return
     workload.worker = worker
     workload.warnings += worker.warnings
+    if worker.state_dir.exists() and not worker.state_dir.is_dir():
+        workload.problems.append(Problem("", "the state directory must be a directory", str(worker.state_dir)))
+
+
+def _misspelled(section: Section) -> Iterator[Problem]:
+    """A warning for each key of a refused ``section`` that is nearly one that was looked for in it."""
+    for key in section.unread():
+        hint = nearest(key, sorted(section.seen))
+        if hint:  # any other key may be one that its reader did not come to
+            before = len(section.warnings)
+            section.warn(key, f"is not a known key{hint}")
+            yield from section.warnings[before:]
 
 
 def _located(error: PfrunError, config: WorkerConfig) -> Sequence[Problem]:
