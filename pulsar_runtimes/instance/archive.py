@@ -42,6 +42,13 @@ def unpack_package(
 
     ``LaunchError`` for an archive that is broken or hostile, and with the installer's text when pip fails.
     """
+    try:
+        return _unpack(archive, cache, install_wheel, pip_options)
+    except OSError as error:
+        raise LaunchError(f"{archive.name}: cannot be unpacked to {cache} ({error})") from None
+
+
+def _unpack(archive: Path, cache: Path, install_wheel: bool, pip_options: Sequence[str]) -> tuple[Path, ...]:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()[:24]
     name = f"{archive.stem}-{digest}{'-installed' if install_wheel else ''}"
     with _locked(cache, name):
@@ -112,18 +119,20 @@ def _extract(archive: Path, target: Path) -> None:
             target.mkdir()
             file.extractall(target)
     except _UNREADABLE as error:
-        raise LaunchError(f"{archive.name}: is no readable zip archive ({error})") from error
-    except OSError as error:
-        raise LaunchError(f"{archive.name}: cannot be unpacked ({error})") from error
+        raise LaunchError(f"{archive.name}: is no readable zip archive ({error})") from None
 
 
 def _refuse_hostile(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    seen: set[PurePosixPath] = set()
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise LaunchError(f"{archive.name}: member {member.filename!r} would be written outside its directory")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise LaunchError(f"{archive.name}: member {member.filename!r} is a symbolic link; put in the file itself")
+        if path in seen and not member.is_dir():
+            raise LaunchError(f"{archive.name}: member {member.filename!r} is in it twice")
+        seen.add(path)
     size = sum(member.file_size for member in members)
     packed = max(1, archive.stat().st_size)
     if len(members) > _MAX_FILES or size > _MAX_BYTES:

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pulsar_runtimes.model.details import parse_details
 from pulsar_runtimes.model.function import ClientAuth, InstanceSpec
@@ -51,6 +51,8 @@ _OPTIONAL = (
     "first_consumer_number",
 )
 
+_MAX_PORT = (1 << 16) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceArguments:
@@ -66,9 +68,20 @@ class InstanceArguments:
     extra_dependency_repository: str = ""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as for every other mistake, and without values: they may be secrets."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"a wrong option: {message}")
+
+
 def parse_arguments(argv: Sequence[str]) -> InstanceArguments:
     """Read a command line. ``SystemExit`` with code 1 and a message on stderr when it cannot be used."""
-    options = vars(_parser().parse_args(argv))
+    known, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        names = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
+        sys.exit(f"a wrong option: unknown: {', '.join(names) or 'a value that belongs to no option'}")
+    options = vars(known)
     if options["config_file"]:
         _fill_from_file(options, options["config_file"])
     missing = [name for name in _REQUIRED if options[name] in (None, "")]
@@ -81,7 +94,7 @@ def parse_arguments(argv: Sequence[str]) -> InstanceArguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m pulsar_runtimes.instance",
         description="Runs one instance of a Python function, in place of Apache Pulsar's python_instance_main.py.",
         allow_abbrev=False,
@@ -98,11 +111,18 @@ def _fill_from_file(options: dict[str, Any], path: str) -> None:
     try:
         with open(path, encoding="utf-8") as file:
             parser.read_file(file)
-    except (OSError, configparser.Error) as error:
+    except (OSError, UnicodeError) as error:
         sys.exit(f"--config_file {path}: cannot be read: {error}")
+    except configparser.Error as error:  # its text quotes lines, which may hold secrets
+        sys.exit(f"--config_file {path}: is no ini file: {_place(error)}")
     for name, value in parser.defaults().items():
         if name in options and not options[name]:
             options[name] = value
+
+
+def _place(error: configparser.Error) -> str:
+    lines = [line for line, _ in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
+    return f"{type(error).__name__} in line {', '.join(str(line) for line in lines)}"
 
 
 def _build(options: dict[str, Any]) -> InstanceArguments:
@@ -126,8 +146,8 @@ def _build(options: dict[str, Any]) -> InstanceArguments:
         code_file=options["py"],
         service_url=options["pulsar_serviceurl"],
         cluster_name=options["cluster_name"],
-        port=_integer(options, "port"),
-        metrics_port=_integer(options, "metrics_port"),
+        port=_port(options, "port"),
+        metrics_port=_port(options, "metrics_port"),
         max_buffered_tuples=_integer(options, "max_buffered_tuples"),
         expected_health_check_seconds=_integer(options, "expected_healthcheck_interval"),
         client_memory_bytes=_integer(options, "client_memory_bytes") or None,
@@ -155,6 +175,13 @@ def _integer(options: dict[str, Any], name: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"--{name} must be an integer (got {text!r})") from None
+
+
+def _port(options: dict[str, Any], name: str) -> int:
+    number = _integer(options, name)
+    if not 0 <= number <= _MAX_PORT:
+        raise ValueError(f"--{name} must be a port number, or 0 for a free one (got {number})")
+    return number
 
 
 def _secrets_config(text: str | None) -> dict[str, Any] | None:

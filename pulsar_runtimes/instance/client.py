@@ -84,7 +84,7 @@ def connect(spec: InstanceSpec, *, log_file: Path | None = None) -> pulsar.Clien
         _advance_consumer_numbers(client, spec)
         return client
     except (ValueError, RuntimeError, PulsarException) as error:
-        raise LaunchError(f"the Pulsar client cannot be made for {spec.service_url!r}: {error}") from error
+        raise LaunchError(f"the Pulsar client cannot be made for {spec.service_url!r}: {error}") from None
 
 
 def _advance_consumer_numbers(client: pulsar.Client, spec: InstanceSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import itertools
@@ -21,21 +22,23 @@ Process = Callable[[Any, Any], Any]
 """The function as an instance calls it: input and context to output, ``None`` for no output."""
 
 _private_names = itertools.count()
+_IMPORTLIB = str(Path(importlib.__file__).parent)
 
 
 class UserCode:
     """One function's code, importable.
 
     In an interpreter of its own its directories stand first on ``sys.path`` and its modules have their own
-    names. In a shared interpreter (``private``) a module file is loaded under a name of its own each time, so
-    that two functions may both be called ``main.py``, and a new version is really the new one; what such a
-    module imports by name is still shared with the other functions.
+    names. In a shared interpreter (``private``) a module or package is loaded under a name of its own each time,
+    so that two functions may both be called ``main.py``, and a new version is really the new one; what such a
+    module imports by its whole name is still shared with the other functions.
     """
 
     def __init__(self, directories: Sequence[Path], *, private: bool = False) -> None:
         self._directories = tuple(directories)
         self._private = private
         self._modules: dict[str, ModuleType] = {}
+        self._private_tops: dict[str, str] = {}
         for directory in reversed(self._directories):
             text = str(directory)
             if private:
@@ -60,7 +63,8 @@ class UserCode:
             return getattr(module, attribute)
         except AttributeError:
             public = ", ".join(sorted(key for key in vars(module) if not key.startswith("_"))) or "nothing"
-            raise LaunchError(f"{name!r}: module {module_name!r} has no {attribute!r}; it has {public}") from None
+            where = f"{module_name!r} ({getattr(module, '__file__', None) or 'built in'})"
+            raise LaunchError(f"{name!r}: module {where} has no {attribute!r}; it has {public}") from None
 
     def _module(self, module_name: str, wanted: str) -> ModuleType:
         if module_name not in self._modules:
@@ -70,34 +74,64 @@ class UserCode:
                 if error.name and f"{module_name}.".startswith(f"{error.name}."):
                     places = ", ".join(str(directory) for directory in self._directories)
                     raise LaunchError(f"{wanted!r}: there is no module {module_name!r} in {places}") from None
-                raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from error
+                raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from _shown(error)
             except (Exception, SystemExit) as error:
-                raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from error
+                raise LaunchError(f"{wanted!r}: importing it failed: {_last_line(error)}") from _shown(error)
         return self._modules[module_name]
 
     def _import(self, module_name: str) -> ModuleType:
-        file = next((d / f"{module_name}.py" for d in self._directories if (d / f"{module_name}.py").is_file()), None)
-        if not self._private or file is None:
+        top, *rest = module_name.split(".")
+        directory = next((d for d in self._directories if _has_module(d.joinpath(top, *rest))), None)
+        if not self._private or directory is None:
             return importlib.import_module(module_name)
-        name = f"_pfrun_{next(_private_names)}_{module_name}"
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # pickling and dataclasses look a class's module up by name
+        if top not in self._private_tops:
+            name = f"_pfrun_{next(_private_names)}_{top}"
+            try:
+                _load_as(name, directory / top)
+            except BaseException:
+                _forget(name)
+                raise
+            self._private_tops[top] = name
         try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
+            return importlib.import_module(".".join((self._private_tops[top], *rest)))
+        except ModuleNotFoundError as error:
+            if error.name:
+                error.name = error.name.replace(self._private_tops[top], top)
             raise
-        return module
 
     def close(self) -> None:
         """Forget the private modules; nothing of the code is called any more."""
-        if self._private:
-            for module in self._modules.values():
-                if module.__name__.startswith("_pfrun_"):
-                    sys.modules.pop(module.__name__, None)
+        for name in self._private_tops.values():
+            _forget(name)
+        self._private_tops.clear()
         self._modules.clear()
+
+
+def _has_module(place: Path) -> bool:
+    """Whether ``place`` is a module, ``place.py``, or a package, ``place/__init__.py``."""
+    return place.with_name(f"{place.name}.py").is_file() or (place / "__init__.py").is_file()
+
+
+def _load_as(name: str, place: Path) -> None:
+    """Import the module or package at ``place`` under another ``name``."""
+    file, package = place.with_name(f"{place.name}.py"), place / "__init__.py"
+    if package.is_file():
+        spec = importlib.util.spec_from_file_location(name, package, submodule_search_locations=[str(place)])
+    elif file.is_file():
+        spec = importlib.util.spec_from_file_location(name, file)
+    else:  # a directory without __init__.py is a package as well
+        spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(place)]
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pickling and dataclasses look a class's module up by name
+    if spec.loader is not None:
+        spec.loader.exec_module(module)
+
+
+def _forget(name: str) -> None:
+    for key in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+        sys.modules.pop(key, None)
 
 
 def load_code(
@@ -128,7 +162,7 @@ def build_process(code: UserCode, class_name: str) -> Process:
         try:
             instance = target()
         except (Exception, SystemExit) as error:
-            raise LaunchError(f"{class_name!r}: its constructor failed: {_last_line(error)}") from error
+            raise LaunchError(f"{class_name!r}: its constructor failed: {_last_line(error)}") from _shown(error)
         if not callable(getattr(instance, "process", None)):
             raise LaunchError(f"{class_name!r} has no method process(input, context)")
         process: Process = instance.process  # type: ignore[attr-defined]
@@ -141,15 +175,30 @@ def build_process(code: UserCode, class_name: str) -> Process:
 
 
 def _adapt(function: Callable[..., Any], class_name: str) -> Process:
-    parameters = inspect.signature(function).parameters.values()
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    needed = [p for p in positional if p.default is p.empty]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters) or len(positional) >= 2 >= len(needed):
+    if _takes(function, 2):
         return function
-    if len(positional) == 1:
+    if _takes(function, 1):
         return lambda value, _: function(value)
     raise LaunchError(f"{class_name!r} must take (input) or (input, context)")
 
 
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except (TypeError, ValueError):  # it takes more or less, or is built in and does not tell
+        return False
+    return True
+
+
 def _last_line(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip()
+
+
+def _shown(error: BaseException) -> BaseException:
+    """``error`` with a traceback that begins in the user's code: how pfrun came there helps nobody."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(
+        (__file__, _IMPORTLIB, "<frozen importlib")
+    ):
+        trace = trace.tb_next
+    return error.with_traceback(trace)

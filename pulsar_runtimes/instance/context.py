@@ -150,7 +150,7 @@ class InstanceContext(Context):  # type: ignore[misc]
     ) -> None:
         """Publish to any topic, not waiting for the broker; ``callback(result, message_id)`` tells of its answer.
 
-        A failed publish without a callback counts as a system exception.
+        A failed publish counts as a system exception, with or without a callback.
         """
         if serde_class_name not in self._encoders:
             self._encoders[serde_class_name] = build_encoder(serde_class_name, None, self._code)

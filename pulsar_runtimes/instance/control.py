@@ -92,7 +92,7 @@ class ControlServer:
         try:
             bound: int = self._server.add_insecure_port(f"{address}:{port}")
         except RuntimeError as error:
-            raise LaunchError(f"the control service cannot listen on {address}:{port}: {error}") from error
+            raise LaunchError(f"the control service cannot listen on {address}:{port}: {error}") from None
         self._server.start()
         return bound
 

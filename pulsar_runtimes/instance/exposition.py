@@ -94,5 +94,5 @@ def serve_metrics(stats: Stats, spec: InstanceSpec, address: str) -> tuple[Any, 
         server, _ = start_http_server(spec.metrics_port, address, build_registry(stats, spec))
     except OSError as error:
         place = f"{address}:{spec.metrics_port}"
-        raise LaunchError(f"the metrics server cannot listen on {place}: {error.strerror}") from error
+        raise LaunchError(f"the metrics server cannot listen on {place}: {error.strerror}") from None
     return server, int(server.server_port)

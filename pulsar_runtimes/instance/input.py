@@ -116,7 +116,8 @@ class Input:
                 **options,
             )
         except (PulsarException, ValueError) as error:
-            raise LaunchError(f"subscribing to {', '.join(self.spec.topics)} failed: {error}") from error
+            topics, url = ", ".join(self.spec.topics), self._instance.service_url
+            raise LaunchError(f"subscribing to {topics} at {url} failed: {error}") from None
         self._consumer = consumer
         raw = consumer._consumer
         self.receive = raw.receive

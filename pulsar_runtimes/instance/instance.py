@@ -24,7 +24,7 @@ from .context import InstanceContext
 from .input import Input, plan_inputs
 from .log_topic import LogTopicHandler
 from .memory import MemoryBudget, Share
-from .output import Output, Publishers
+from .output import Output, Publishers, flush_all
 from .secrets import build_secrets_provider
 from .stats import Stats
 
@@ -80,6 +80,8 @@ class Instance:
         self._resize_asked = False
         self._grace_seconds = _FAILURE_GRACE_SECONDS
         self._failure: BaseException | None = None
+        self._sent_count = 0
+        self._answered_count = 0  # written by the client's thread alone
         self._wake = threading.Event()
         self._turn = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -174,25 +176,14 @@ class Instance:
         while any(source.busy for source in self._inputs) and time.monotonic() < deadline:
             for thread in self._threads:
                 thread.join(0.005)
-        self._flush(max(0.0, deadline - time.monotonic()))
+        producers = [*self._publishers.producers(), *self._output.producers()]
+        flush_all(producers, max(0.0, deadline - time.monotonic()))
+        while self._answered_count < self._sent_count and time.monotonic() < deadline:
+            time.sleep(0.001)  # the broker's answers are there, and the client's thread acknowledges for each
         for source in self._inputs:
             source.close()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()) + 0.1)
-
-    def _flush(self, seconds: float) -> None:
-        answered = threading.Semaphore(0)
-
-        def done(_: Any) -> None:
-            answered.release()
-
-        try:
-            waiting = self._publishers.flush(done) + self._output.flush(done)
-            deadline = time.monotonic() + seconds
-            for _ in range(waiting):
-                answered.acquire(timeout=max(0.001, deadline - time.monotonic()))
-        except PulsarException as error:
-            self._logger.warning("flushing the output failed: %s", error)
 
     def hung_threads(self) -> list[threading.Thread]:
         """The threads that still run user code although ``run`` has returned."""
@@ -275,6 +266,7 @@ class Instance:
             if output is not None and self._publishes:
                 sent = partial(self._sent, source, message_id)
                 self._output.send(self._client, output, message.topic_name(), message_id, sent)
+                self._sent_count += 1
             elif self._acks_after_output:
                 source.acknowledge(message_id)
         except Exception as error:
@@ -294,6 +286,8 @@ class Instance:
                 source.refuse(message_id)
         except PulsarException:
             pass  # the subscription was left meanwhile; the message comes again
+        finally:
+            self._answered_count += 1
 
 
 def _one_line(error: BaseException) -> str:

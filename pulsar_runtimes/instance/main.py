@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.errors import LaunchError, PfrunError
 from pulsar_runtimes.model.function import InstanceSpec
 
 from .arguments import InstanceArguments, parse_arguments
@@ -149,6 +149,10 @@ def _configure_logging(arguments: InstanceArguments) -> None:
         logging.config.fileConfig(arguments.logging_config_file, disable_existing_loggers=False)
     except Exception as error:  # the file names classes and holds expressions: anything can go wrong in it
         logging.basicConfig(level=logging.INFO)
-        logging.warning("logging configuration %s cannot be used: %s", arguments.logging_config_file, error)
+        reason = _one_line(error) if Path(arguments.logging_config_file).is_file() else "there is no such file"
+        logging.warning("logging configuration %s cannot be used: %s", arguments.logging_config_file, reason)
     if arguments.logging_level:
-        logging.getLogger().setLevel(arguments.logging_level.upper())
+        try:
+            logging.getLogger().setLevel(arguments.logging_level.upper())
+        except ValueError as error:
+            raise LaunchError(f"--logging_level: {error}") from None

@@ -63,8 +63,10 @@ class Share:
         self.on_resize: Callable[[], None] = lambda: None
 
     def resize(self, share_bytes: int) -> None:
-        changed = share_bytes != self._bytes
-        self._bytes = share_bytes
+        with self._room:
+            changed = share_bytes != self._bytes
+            self._bytes = share_bytes
+            self._room.notify_all()
         if changed:
             self.on_resize()
 

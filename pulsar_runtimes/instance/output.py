@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
@@ -89,12 +91,9 @@ class Output:
         self._producer = open_producer(client, self._topic, self._instance, spec, self._schema)
         self._send = self._producer.send_async
 
-    def flush(self, done: Callable[[Any], None]) -> bool:
-        """Call ``done`` when everything sent so far was answered. False when nothing was ever sent."""
-        if self._producer is None:
-            return False
-        self._producer.flush_async(done)
-        return True
+    def producers(self) -> list[Any]:
+        """The raw producer, once something was sent."""
+        return [] if self._producer is None else [self._producer]
 
     def close(self) -> None:
         self._closed = True
@@ -114,6 +113,25 @@ def send_within(share: Share, send: Callable[[Any, Sent], None], message: Any, s
     except BaseException:
         share.release(size)
         raise
+
+
+def flush_all(producers: list[Any], seconds: float) -> None:
+    """Wait until everything sent by ``producers`` was answered, ``seconds`` at the most.
+
+    In threads, because ``flush`` knows no deadline. Not with ``flush_async``: it waits for the producer's lock while
+    it holds the interpreter's, and the client's thread does it the other way round; everything stands still then.
+    """
+
+    def flush(producer: Any) -> None:
+        with contextlib.suppress(PulsarException):  # each message has learned it by itself
+            producer.flush()
+
+    threads = [threading.Thread(target=flush, args=(producer,), name="flush", daemon=True) for producer in producers]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def close_producer(producer: Any) -> None:
@@ -151,12 +169,9 @@ class Publishers:
         else:
             send_within(self.share, producer.send_async, message, len(data), answered)
 
-    def flush(self, done: Callable[[Any], None]) -> int:
-        """Ask every producer to call ``done`` once all was answered; how many there are."""
-        producers = tuple(self._producers.values())
-        for producer in producers:
-            producer.flush_async(done)
-        return len(producers)
+    def producers(self) -> list[Any]:
+        """The raw producers that were needed so far."""
+        return list(self._producers.values())
 
     def close(self) -> None:
         """Close the producers. Whoever still publishes then is refused: nobody would close a new producer."""

@@ -35,9 +35,21 @@ def build_schema(kind: str, properties: Mapping[str, str], type_class: str, code
     ``string``, ``json`` and ``avro`` in any case, the latter two over the record class ``type_class`` of the
     user's code; anything else is a schema class of the user's own. ``LaunchError`` when a class is missing.
     """
+    wanted = kind.lower()
+    if wanted in ("", "bytes", "none"):
+        return None
+    if wanted in ("json", "avro") and not type_class:
+        raise LaunchError(f"the schema {kind!r} needs a record class in typeClassName")
+    try:
+        return _schema(kind, properties, type_class, code)
+    except LaunchError:
+        raise
+    except Exception as error:
+        raise LaunchError(f"the schema {kind!r} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _schema(kind: str, properties: Mapping[str, str], type_class: str, code: UserCode) -> Any:
     match kind.lower():
-        case "" | "bytes" | "none":
-            return None
         case "string":
             return schema.StringSchema()
         case "json":
@@ -61,7 +73,7 @@ def build_decoder(serde_class_name: str, topic_schema: Any, code: UserCode) -> D
         return lambda message: decode(message.data())
     if serde_class_name in _DEFAULT_SERDES:
         return lambda message: identity_value(message.data())
-    deserialize = _serde(serde_class_name, code).deserialize
+    deserialize = _serde(serde_class_name, "deserialize", code)
     return lambda message: deserialize(message.data())
 
 
@@ -72,7 +84,7 @@ def build_encoder(serde_class_name: str, topic_schema: Any, code: UserCode) -> E
         return encode
     if serde_class_name in _DEFAULT_SERDES:
         return identity_bytes
-    serialize: Encoder = _serde(serde_class_name, code).serialize
+    serialize: Encoder = _serde(serde_class_name, "serialize", code)
     return serialize
 
 
@@ -97,10 +109,13 @@ def identity_bytes(value: Any) -> bytes:
     return data
 
 
-def _serde(class_name: str, code: UserCode) -> Any:
+def _serde(class_name: str, method: str, code: UserCode) -> Any:
     try:
-        return code.find_class(class_name)()
+        made = code.find_class(class_name)()
     except LaunchError:
         raise
     except Exception as error:
         raise LaunchError(f"the SerDe {class_name!r} cannot be made: {type(error).__name__}: {error}") from error
+    if not callable(getattr(made, method, None)):
+        raise LaunchError(f"the SerDe {class_name!r} has no method {method}")
+    return getattr(made, method)

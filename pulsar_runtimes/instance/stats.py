@@ -101,12 +101,12 @@ class Stats:
         self._window_start = self._clock()
 
     def record_user_exception(self, error: BaseException) -> None:
+        self.latest_user_exceptions.append(_info(error))  # first, so that whoever sees the count finds the text
         self.user_exceptions += 1
-        self.latest_user_exceptions.append(_info(error))
 
     def record_system_exception(self, error: BaseException | str) -> None:
-        self.system_exceptions += 1
         self.latest_system_exceptions.append(_info(error))
+        self.system_exceptions += 1
 
     def record_metric(self, name: str, value: float) -> None:
         """Add one observation of a metric of the function's own."""

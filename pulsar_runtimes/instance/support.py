@@ -36,6 +36,7 @@ def _producer(function: FunctionSpec) -> ProducerSpec:
     return function.sink.producer_spec or ProducerSpec()
 
 
+_LEAST_TIMEOUT_MS = 10_000
 _LATER = "not in this version of pfrun"
 
 PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
@@ -129,7 +130,13 @@ PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
         "timeoutMs",
         Treatment.HONOURED,
         "the acknowledgement timeout, and the delay after which a failed message comes again",
-        lambda f: bool(f.source.timeout_ms),
+        lambda f: f.source.timeout_ms >= _LEAST_TIMEOUT_MS,
+    ),
+    SettingSupport(
+        "timeoutMs: below 10000",
+        Treatment.REFUSED,
+        "the client library of Python takes an acknowledgement timeout of 10 seconds or more only",
+        lambda f: 0 < f.source.timeout_ms < _LEAST_TIMEOUT_MS,
     ),
     SettingSupport(
         "maxMessageRetries, deadLetterTopic",
