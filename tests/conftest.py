@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from pulsar_runtimes.model.function import (
 )
 from pulsar_runtimes.testing import function_spec, instance_spec
 from tests.channel import Channel
+from tests.standalone import standalone
+from tests.standalone.distribution import fetch
+from tests.standalone.requirement import or_skip
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -29,6 +33,21 @@ def pulsar_client(broker_url: str) -> Iterator[pulsar.Client]:
     client = pulsar.Client(broker_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def pulsar_home() -> Path:
+    """The unpacked server distribution of Apache Pulsar, downloaded when it is not in the cache."""
+    return or_skip(lambda: fetch(os.environ))
+
+
+@pytest.fixture(scope="session")
+def pulsar_standalone(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[standalone.Standalone]:
+    """An Apache Pulsar that all tests of the run share: give each topics of its own, and mark it ``standalone``."""
+    directory = tmp_path_factory.mktemp("standalone")
+    pulsar = or_skip(lambda: standalone.start(directory, pulsar_home, os.environ, dies_with_caller=True))
+    yield pulsar
+    pulsar.stop()
 
 
 @pytest.fixture

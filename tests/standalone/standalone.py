@@ -1,0 +1,316 @@
+"""Apache Pulsar standalone on free loopback ports: broker, bookie and metadata in one small Java process."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pulsar_runtimes.brokers.process_identity import ProcessIdentity
+from tests.standalone.distribution import find_java
+
+FunctionsWorker = Literal["thread", "process"]
+
+READY_SECONDS = 180.0
+STOP_SECONDS = 15.0
+
+_LOOPBACK = "127.0.0.1"
+_POLL_SECONDS = 0.1
+_REQUEST_SECONDS = 5.0
+_TAIL_LINES = 15
+
+# No machine of a test run needs more. The compiler's upper tiers cost more CPU at the start than they ever save here.
+_MEMORY = ("-Xms64m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+# What bin/pulsar opens.
+_OPENS = (
+    "java.base/java.io",
+    "java.base/java.nio",
+    "java.base/java.util.zip",
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.platform",
+    "java.management/sun.management",
+    "jdk.management/com.sun.management.internal",
+)
+
+_BROKER = """\
+clusterName=standalone
+bindAddress=127.0.0.1
+brokerServicePort={broker}
+webServicePort={web}
+numHttpServerThreads=8
+managedLedgerDefaultEnsembleSize=1
+managedLedgerDefaultWriteQuorum=1
+managedLedgerDefaultAckQuorum=1
+managedLedgerCacheSizeMB=32
+transactionCoordinatorEnabled=false
+allowLoopback=true
+listeningInterface=lo
+ledgerStorageClass=org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage
+dbStorage_writeCacheMaxSizeMb=32
+dbStorage_readAheadCacheMaxSizeMb=32
+journalSyncData=false
+journalMaxGroupWaitMSec=1
+diskUsageThreshold=0.99
+diskUsageWarnThreshold=0.99
+"""
+
+_WORKER = """\
+workerId: standalone
+workerHostname: localhost
+workerPort: {worker}
+pulsarServiceUrl: pulsar://127.0.0.1:{broker}
+pulsarWebServiceUrl: http://127.0.0.1:{web}
+pulsarFunctionsNamespace: public/functions
+pulsarFunctionsCluster: standalone
+functionMetadataTopicName: metadata
+clusterCoordinationTopicName: coordinate
+functionAssignmentTopicName: assignments
+schedulerClassName: org.apache.pulsar.functions.worker.scheduler.RoundRobinScheduler
+numFunctionPackageReplicas: 1
+downloadDirectory: download/pulsar_functions
+functionRuntimeFactoryClassName: org.apache.pulsar.functions.runtime.{factory}
+functionRuntimeFactoryConfigs: {{{settings}}}
+failureCheckFreqMs: 5000
+rescheduleTimeoutMs: 60000
+initialBrokerReconnectMaxRetries: 60
+assignmentWriteMaxRetries: 60
+instanceLivenessCheckFreqMs: 5000
+topicCompactionFrequencySec: 1800
+rebalanceCheckFreqSec: -1
+"""
+
+_FACTORIES: Mapping[FunctionsWorker, tuple[str, str]] = {
+    "thread": ("thread.ThreadRuntimeFactory", "threadGroupName: functions"),
+    "process": ("process.ProcessRuntimeFactory", "logDirectory: logs/functions/"),
+}
+
+
+class StandaloneError(Exception):
+    """Pulsar did not come up; the text has the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A running Pulsar. Its data, log and record are in ``directory``."""
+
+    service_url: str
+    admin_url: str
+    home: Path
+    directory: Path
+    identity: ProcessIdentity
+    child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    """Only in the process that started it, which has to reap it."""
+
+    def stop(self) -> None:
+        """End it and whatever it has started; when this returns it is gone. Idempotent."""
+        if self.identity.is_alive():
+            self.identity.stop(grace_seconds=STOP_SECONDS)
+            # The instances of its process runtime, when it had no time to end them.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.identity.pid, signal.SIGKILL)
+        if self.child is not None:
+            self.child.wait()
+
+
+@dataclass(frozen=True)
+class _Ports:
+    """Kept with the data, so that clients find a Pulsar again that was stopped and started.
+
+    The bookie finds a port by itself, and keeps it.
+    """
+
+    broker: int
+    web: int
+    worker: int
+
+
+def start(
+    directory: Path,
+    home: Path,
+    environment: Mapping[str, str],
+    *,
+    functions_worker: FunctionsWorker | None = None,
+    dies_with_caller: bool = False,
+) -> Standalone:
+    """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
+
+    ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
+    ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
+    """
+    directory = directory.absolute()
+    java = find_java(environment)
+    if running := read(directory):
+        raise StandaloneError(f"{directory}: in use by process {running.identity.pid}; stop that one first")
+    directory.mkdir(parents=True, exist_ok=True)
+    ports = _read_ports(directory) or _free_ports()
+    command = [java, *_java_options(home, directory), *_arguments(directory, ports, functions_worker)]
+    if dies_with_caller and (setpriv := shutil.which("setpriv", path=environment.get("PATH", os.defpath))):
+        command = [setpriv, "--pdeathsig", "KILL", *command]
+    log = directory / "standalone.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            cwd=directory,  # it makes packages-storage, download and logs in its working directory
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Standalone(
+        service_url=f"pulsar://{_LOOPBACK}:{ports.broker}",
+        admin_url=f"http://{_LOOPBACK}:{ports.web}",
+        home=home,
+        directory=directory,
+        identity=ProcessIdentity.of(child.pid),
+        child=child,
+    )
+    try:
+        _write_record(running, ports)
+        _wait_until_ready(child, ports.web, log, functions_worker)
+    except BaseException:
+        running.stop()
+        raise
+    return running
+
+
+def read(directory: Path) -> Standalone | None:
+    """The Pulsar that runs with its data in ``directory``; ``None`` when there is none."""
+    record = _read_record(directory.absolute())
+    if record is None:
+        return None
+    identity = ProcessIdentity(record["pid"], record["startTime"])
+    if not identity.is_alive():
+        return None
+    return Standalone(record["serviceUrl"], record["adminUrl"], Path(record["home"]), directory.absolute(), identity)
+
+
+def _java_options(home: Path, directory: Path) -> list[str]:
+    """What bin/pulsar gives to Java, less what a test run has no use for."""
+    opens = [argument for package in _OPENS for argument in ("--add-opens", f"{package}=ALL-UNNAMED")]
+    drivers = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
+    properties = {
+        "java.net.preferIPv4Stack": "true",
+        "io.netty.tryReflectionSetAccessible": "true",
+        "org.apache.pulsar.shade.io.netty.tryReflectionSetAccessible": "true",
+        "bookkeeper.metadata.bookie.drivers": f"{drivers}BookieDriver",
+        "bookkeeper.metadata.client.drivers": f"{drivers}ClientDriver",
+        "log4j.configurationFile": "log4j2.yaml",
+        "log4j2.is.webapp": "false",
+        "log4j.shutdownHookEnabled": "false",
+        "pulsar.log.appender": "RoutingAppender",
+        "pulsar.routing.appender.default": "Console",
+        "pulsar.log.dir": f"{directory}/logs",
+        "pulsar.log.file": "standalone.log",
+        "pulsar.log.level": "info",
+        "pulsar.log.root.level": "info",
+        "pulsar.functions.java.instance.jar": f"{home}/instances/java-instance.jar",
+        "pulsar.functions.python.instance.file": f"{home}/instances/python-instance/python_instance_main.py",
+        "pulsar.functions.extra.dependencies.dir": f"{home}/instances/deps",
+        "pulsar.functions.instance.classpath": f"{home}/lib/*",
+        "pulsar.functions.log.conf": f"{home}/conf/functions_log4j2.xml",
+        "pulsar.functions.process.container.log.dir": f"{directory}/logs",
+    }
+    defined = [f"-D{name}={value}" for name, value in properties.items()]
+    return [*_MEMORY, *opens, *defined, "-cp", f"{home}/conf:{home}/lib/*"]
+
+
+def _arguments(directory: Path, ports: _Ports, functions_worker: FunctionsWorker | None) -> list[str]:
+    """The class and its arguments; writes the files that they name."""
+    broker_file = directory / "standalone.conf"
+    broker_file.write_text(_BROKER.format_map(vars(ports)))
+    arguments = ["org.apache.pulsar.PulsarStandaloneStarter", "--config", str(broker_file)]
+    arguments += ["--advertised-address", _LOOPBACK]
+    arguments += ["--bookkeeper-dir", f"{directory}/data/bookkeeper", "--metadata-dir", f"{directory}/data/metadata"]
+    arguments += ["--no-stream-storage"]
+    if functions_worker is None:
+        return [*arguments, "--no-functions-worker"]
+    factory, settings = _FACTORIES[functions_worker]
+    worker_file = directory / "functions_worker.yml"
+    worker_file.write_text(_WORKER.format(**vars(ports), factory=factory, settings=settings))
+    return [*arguments, "--functions-worker-conf", str(worker_file)]
+
+
+def _wait_until_ready(
+    child: subprocess.Popen[bytes], web_port: int, log: Path, functions_worker: FunctionsWorker | None
+) -> None:
+    # The namespace is made after the broker's port opens.
+    paths = ["/admin/v2/brokers/health", "/admin/v2/namespaces/public/default"]
+    if functions_worker is not None:
+        paths.append("/admin/v3/functions/public/default")
+    deadline = time.monotonic() + READY_SECONDS
+    for path in paths:
+        while (seen := _get(web_port, path)) != "200":
+            if child.poll() is not None:
+                raise StandaloneError(f"Pulsar ended with exit code {child.returncode}\n{_tail(log)}")
+            if time.monotonic() >= deadline:
+                raise StandaloneError(f"{path}: no 200 within {READY_SECONDS:g} s (last: {seen})\n{_tail(log)}")
+            time.sleep(_POLL_SECONDS)
+
+
+def _get(port: int, path: str) -> str:
+    """The status of the answer, or why there is none."""
+    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=_REQUEST_SECONDS)
+    try:
+        connection.request("GET", path)
+        return str(connection.getresponse().status)
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([*lines[-_TAIL_LINES:], f"see {log}"])
+
+
+def _free_ports() -> _Ports:
+    """Ports that nobody has now. All are held at once, so that they differ."""
+    with contextlib.ExitStack() as held:
+        numbers = []
+        for _ in range(3):
+            one = held.enter_context(socket.socket())
+            one.bind((_LOOPBACK, 0))
+            numbers.append(one.getsockname()[1])
+    return _Ports(*numbers)
+
+
+def _record_path(directory: Path) -> Path:
+    return directory / "standalone.json"
+
+
+def _write_record(running: Standalone, ports: _Ports) -> None:
+    record = {
+        "serviceUrl": running.service_url,
+        "adminUrl": running.admin_url,
+        "home": str(running.home),
+        "pid": running.identity.pid,
+        "startTime": running.identity.start_time,
+        "ports": vars(ports),
+    }
+    _record_path(running.directory).write_text(json.dumps(record))
+
+
+def _read_record(directory: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(_record_path(directory).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return record
+
+
+def _read_ports(directory: Path) -> _Ports | None:
+    record = _read_record(directory)
+    return None if record is None else _Ports(**record["ports"])
