@@ -156,15 +156,21 @@ def test_an_instance_handles_messages_answers_and_ends_with_0(
 
 def test_a_stop_in_the_middle_loses_nothing(launcher: Launcher, spec_of: SpecOf, workbench: Workbench) -> None:
     spec = spec_of(SAME)
-    sent = [f"m{number}" for number in range(500)]
-    workbench.publish(*sent)
+    sent = [f"m{number}" for number in range(3000)]
+    # Not in batches: one that was handled in part comes again as a whole.
+    producer = workbench.client.create_producer(workbench.topic("in"), block_if_queue_full=True, batching_enabled=False)
+    for text in sent:
+        producer.send_async(text.encode(), lambda result, _: None)
+    producer.flush()
+    producer.close()
     child = launcher.start(launcher.arguments(spec))
     workbench.outputs(50)
     child.process.terminate()
     assert child.end() == 0
     outputs, left = set(workbench.all_of()), set(workbench.left_over(spec))
     assert outputs | left == set(sent)
-    assert outputs.isdisjoint(left)
+    assert outputs.isdisjoint(left), f"published, and not acknowledged: {sorted(outputs & left)}"
+    assert left, "it was not stopped in the middle"
 
 
 def test_the_command_line_of_the_reference_s_worker_is_taken_as_it_is(
