@@ -17,10 +17,10 @@ from pulsar_runtimes.brokers.broker_log import BrokerLog
 from pulsar_runtimes.brokers.broker_record import BrokerRecord
 from pulsar_runtimes.brokers.directory_lock import DirectoryLock
 from pulsar_runtimes.brokers.guarded_process import GuardedProcess, describe_exit
-from pulsar_runtimes.brokers.loopback_port import LOOPBACK, LoopbackPort
 from pulsar_runtimes.model.errors import BrokerError
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.model.observation import Observation, Phase
+from pulsar_runtimes.runtimes.loopback_port import LOOPBACK, LoopbackPort
 
 READY_SECONDS = 10.0
 LEFT_OVER_GRACE_SECONDS = 2.0

@@ -144,6 +144,29 @@ def check_health(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SE
         return False
 
 
+class HealthLine:
+    """A lasting connection to one instance, for whoever asks it again and again."""
+
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        # An instance that is not up yet must be found soon after it is.
+        backoff = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500))
+        # All lines to one port would share one connection otherwise, whoever listens there now.
+        options = (*backoff, ("grpc.use_local_subchannel_pool", 1))
+        self._channel = grpc.insecure_channel(f"{host}:{port}", options=options)
+        self._check: Any = self._channel.unary_unary(
+            f"/{messages.SERVICE}/HealthCheck",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=messages.HealthCheckResult.FromString,
+        )
+
+    def ask(self, seconds: float) -> Any:
+        """A future of ``HealthCheckResult``, or of the failure when there is no answer in time. Does not wait."""
+        return self._check.future(messages.Empty(), timeout=seconds)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
 def _call(target: str, method: str, reply: Any, seconds: float) -> Any:
     with grpc.insecure_channel(target) as channel:
         call: Any = channel.unary_unary(

@@ -37,7 +37,12 @@ def build_details(spec: FunctionSpec) -> dict[str, Any]:
 
 def details_json(spec: FunctionSpec) -> str:
     """``FunctionDetails`` of ``spec`` as the text that ``--function_details`` carries, without the quotes."""
-    return html_safe_json(build_details(spec))
+    return message_json(spec)
+
+
+def message_json(message: Any) -> str:
+    """A part of a function, such as a ``ConsumerSpec``, as text in the same form."""
+    return html_safe_json(_encode(message))
 
 
 def parse_details(text: str) -> FunctionSpec:

@@ -225,6 +225,7 @@ class InstanceSpec:
     ``first_consumer_number`` is what the client's count of its consumers starts from; only a broker that cannot tell
     apart consumers with the same number needs another than 0.
     ``expected_health_check_seconds`` <= 0 means that nobody promises to ask.
+    ``transform_file`` is the jar of the function that a sink applies to its input, empty when there is none.
     """
 
     function: FunctionSpec
@@ -249,6 +250,9 @@ class InstanceSpec:
     pending_async_requests: int = 1000
     expose_admin: bool = False
     ignore_unknown_config_fields: bool = False
+    nar_extraction_directory: str = ""
+    transform_file: str = ""
+    transform_id: str = ""
 
     @property
     def key(self) -> InstanceKey:

@@ -18,6 +18,7 @@ from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.observation import Capabilities, InstanceStats, Observation, RuntimeHandle
 
 ENTRY_POINT_GROUP = "pulsar_runtimes.runtime_factories"
+STRICT_VARIABLE = "PFRUN_STRICT_REFERENCE"
 
 
 class Runtime(abc.ABC):
@@ -83,6 +84,11 @@ class FactoryContext:
     memory_ceiling_bytes: int
     environment: Mapping[str, str] = field(default_factory=dict)
     wake: Callable[[], None] = lambda: None
+
+
+def read_strict_reference(section: Section, context: FactoryContext) -> bool:
+    """``strictReference``, else ``PFRUN_STRICT_REFERENCE``: do as the reference does where pfrun differs on purpose."""
+    return section.boolean("strictReference", context.environment.get(STRICT_VARIABLE, "") not in ("", "0", "false"))
 
 
 class RuntimeFactory(abc.ABC):

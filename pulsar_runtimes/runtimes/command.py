@@ -1,4 +1,4 @@
-"""The command lines of instances, argument by argument as Apache Pulsar's worker writes them.
+"""The command line of a Python instance, and what it shares with a Java one, as Apache Pulsar's worker writes it.
 
 Source: ``RuntimeUtils#composeCmd`` of Apache Pulsar 4.0.8. Pure: one frozen spec in, one list out.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pulsar_runtimes.model.details import details_json, html_safe_json
-from pulsar_runtimes.model.function import InstanceSpec
+from pulsar_runtimes.model.function import InstanceSpec, Language
 
 PYTHON_SECRETS_PROVIDER = "secretsprovider.ClearTextSecretsProvider"
 """The provider an instance uses when the worker names none: the secret's object itself, as text."""
@@ -42,7 +42,7 @@ def python_arguments(spec: InstanceSpec, *, logging_directory: str, logging_conf
         *("--logging_directory", logging_directory),
         *("--logging_file", spec.function.name),
         *("--logging_config_file", logging_config_file),
-        *_common_arguments(spec),
+        *common_arguments(spec),
         *_own_arguments(spec),
     ]
 
@@ -55,17 +55,24 @@ def _own_arguments(spec: InstanceSpec) -> Iterable[str]:
         yield from ("--first_consumer_number", str(spec.first_consumer_number))
 
 
-def _common_arguments(spec: InstanceSpec) -> Iterable[str]:
+def common_arguments(spec: InstanceSpec) -> Iterable[str]:
     """The options that Java and Python instances share, in their order."""
     yield from ("--instance_id", str(spec.instance_id))
     yield from ("--function_id", spec.function_id)
     yield from ("--function_version", spec.function_version)
     yield from ("--function_details", f"'{details_json(spec.function)}'")
+    java = spec.function.language is Language.JAVA
     yield from ("--pulsar_serviceurl", spec.service_url)
+    if java and spec.expose_admin and spec.web_service_url.strip():
+        yield from ("--web_serviceurl", spec.web_service_url, "--expose_pulsaradmin")
     yield from _auth_arguments(spec)
     yield from ("--max_buffered_tuples", str(spec.max_buffered_tuples))
     yield from ("--port", str(spec.port))
     yield from ("--metrics_port", str(spec.metrics_port))
+    if java:
+        yield from ("--pending_async_requests", str(spec.pending_async_requests))
+        if spec.ignore_unknown_config_fields:
+            yield "--ignore_unknown_config_fields"
     if spec.state_storage_url:
         yield from ("--state_storage_serviceurl", spec.state_storage_url)
     yield from ("--expected_healthcheck_interval", str(spec.expected_health_check_seconds))
@@ -74,6 +81,8 @@ def _common_arguments(spec: InstanceSpec) -> Iterable[str]:
         if spec.secrets_provider_config is not None:
             yield from ("--secrets_provider_config", f"'{html_safe_json(dict(spec.secrets_provider_config))}'")
     yield from ("--cluster_name", spec.cluster_name)
+    if java and spec.nar_extraction_directory:
+        yield from ("--nar_extraction_directory", spec.nar_extraction_directory)
 
 
 def _auth_arguments(spec: InstanceSpec) -> Iterable[str]:
@@ -94,10 +103,10 @@ def _flag(value: bool) -> str:
 
 
 def without_secrets(arguments: Iterable[str]) -> tuple[list[str], Mapping[str, str]]:
-    """``arguments`` less the options that may hold secrets, and those options apart.
+    """``arguments`` less the options that may hold secrets, and those options (without dashes) apart.
 
-    The instance takes the second part through ``--config_file``, which fills whatever the command line leaves
-    open; so a process listing shows no secret.
+    A Python instance takes the second part through ``--config_file``, which fills whatever the command line
+    leaves open; so a process listing shows no secret.
     """
     kept: list[str] = []
     secret: dict[str, str] = {}

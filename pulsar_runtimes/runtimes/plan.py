@@ -42,6 +42,7 @@ class InstanceDefaults:
     pending_async_requests: int = 1000
     expose_admin: bool = False
     ignore_unknown_config_fields: bool = False
+    nar_extraction_directory: str = ""
 
 
 def plan_instances(
@@ -79,6 +80,7 @@ def plan_instances(
             pending_async_requests=defaults.pending_async_requests,
             expose_admin=defaults.expose_admin,
             ignore_unknown_config_fields=defaults.ignore_unknown_config_fields,
+            nar_extraction_directory=defaults.nar_extraction_directory,
         )
         for number in numbers
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import FunctionSpec
+from pulsar_runtimes.model.function import FunctionSpec, Language
 
 
 def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> None:
@@ -15,6 +15,13 @@ def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> N
     patterns = [topic for topic, spec in function.source.input_specs.items() if spec.is_regex_pattern]
     if (patterns or function.source.topics_pattern) and not limits.patterns:
         lacks.append("input topics given by a pattern")
+    if function.language is Language.JAVA and not limits.schemas_from_registry:
+        # Its instance asks for the schema of each topic that names none, and dies when nobody answers.
+        untyped = [topic for topic, spec in function.source.input_specs.items() if not spec.schema_type]
+        if function.sink.topic and not function.sink.schema_type:
+            untyped.append(function.sink.topic)
+        if untyped:
+            lacks.append(f"a Java function without a schemaType for {', '.join(untyped)}")
     if lacks:
         raise AdmissionError(
             f"{function.key}: the broker {broker!r} cannot serve {' and '.join(lacks)}; "

@@ -28,7 +28,7 @@ from pulsar_runtimes.supervisor.supervisor import Supervisor
 
 from .admission import check_broker
 from .broker_keeper import BROKERS, EMBEDDED_BROKER, BrokerKeeper
-from .memory_ceiling import memory_ceiling_bytes
+from .memory_ceiling import memory_ceiling_bytes as find_memory_ceiling
 from .package import resolve_package
 
 DEFAULT_FACTORY = "process"
@@ -55,7 +55,8 @@ class Worker:
 
     Made with a parsed configuration; ``ConfigError`` when the runtime's part of it is wrong. Nothing runs before
     :meth:`start`. Without ``pulsarServiceUrl`` it brings its own broker, kept in ``state_dir``. Also a context
-    manager that starts and stops. All methods may be called from any thread.
+    manager that starts and stops. All methods may be called from any thread. ``memory_ceiling_bytes`` is what a
+    percentage of the client memory limit is taken of, by default what this machine or its cgroup allows.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class Worker:
         broker: str = EMBEDDED_BROKER,
         restart_policy: RestartPolicy | None = None,
         stop_grace_seconds: float = 10.0,
+        memory_ceiling_bytes: int | None = None,
     ) -> None:
         self.config = config or WorkerConfig()
         self.environment = dict(os.environ if environment is None else environment)
         self.state_dir = Path(state_dir).absolute() if state_dir else default_state_dir(self.environment)
-        self.memory_ceiling_bytes = memory_ceiling_bytes()
+        self.memory_ceiling_bytes = memory_ceiling_bytes or find_memory_ceiling()
         self.service_url = self.config.pulsar_service_url
         self._broker = BROKERS.find(broker)
         self._broker_limits = BrokerLimits() if self.service_url else self._broker.limits
@@ -222,6 +224,7 @@ class Worker:
             pending_async_requests=config.max_pending_async_requests,
             expose_admin=config.expose_admin_client_enabled,
             ignore_unknown_config_fields=config.ignore_unknown_config_fields,
+            nar_extraction_directory=config.nar_extraction_directory,
         )
         return plan_instances(function, self.factory.capabilities, defaults)
 

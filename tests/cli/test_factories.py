@@ -20,7 +20,7 @@ def test_the_built_in_runtimes_and_the_one_of_a_third_party_are_listed(pfrun: Pf
     assert (ran.code, ran.err) == (0, "")
     assert set(found) >= {"kubernetes", "process", "thread", "subprocess"}
     assert found["subprocess"]["distribution"] == "pfrun-subprocess"
-    assert found["process"]["languages"] == ["PYTHON"]
+    assert found["process"]["languages"] == ["GO", "JAVA", "PYTHON"]
     assert [row["error"] for row in found.values()] == [None] * len(found)
     assert [row["name"] for row in told["brokers"]] == ["pulsar-lite"]
 

@@ -295,7 +295,7 @@ def test_render_masks_secrets_and_tells_how_it_starts(factory: ProcessRuntimeFac
     forked = factory.render(spec)
     spawned = factory.render(replace(spec, function=replace(spec.function, runtime_flags="-O -X dev")))
     assert "forked from the preloaded launcher" in forked
-    assert "own interpreter" in spawned
+    assert "own program" in spawned
     assert " -P -O -X dev -m pulsar_runtimes.instance --py " in spawned
 
 

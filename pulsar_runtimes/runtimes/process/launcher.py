@@ -30,6 +30,9 @@ from typing import Any, NoReturn
 from pulsar_runtimes.instance.environment import NOTIFY_VARIABLE
 from pulsar_runtimes.runtimes.process.log_file import RotatingLog
 
+OPTIONS = "@OPTIONS@"
+"""Stands on a command line for the path of the file that has the options which may hold secrets."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -353,14 +356,12 @@ def _run(request: dict[str, Any]) -> int:
 
 
 def _execute(request: dict[str, Any]) -> NoReturn:
-    """Become another program. Options that hold secrets go by an anonymous file, not by the command line."""
+    """Become another program. Options that may hold secrets go by an anonymous file, not by the command line."""
     command = list(request["command"])
-    if request["secret_options"]:
-        lines = "".join(f"{name} = {value}\n" for name, value in request["secret_options"].items())
-        descriptor = os.memfd_create("options", 0)
-        os.write(descriptor, f"[DEFAULT]\n{lines}".encode())
-        command += ["--config_file", f"/proc/self/fd/{descriptor}"]
-        os.set_inheritable(descriptor, True)
+    if request["options"]:
+        descriptor = os.memfd_create("options", 0)  # without close-on-exec
+        os.write(descriptor, request["options"].encode())
+        command = [argument.replace(OPTIONS, f"/proc/self/fd/{descriptor}") for argument in command]
     os.set_inheritable(3, True)
     try:
         os.execvp(command[0], command)

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 class Launched:
     """What is known of one launched instance. Written by the client's reader thread, read by anybody.
 
-    ``ended`` is set once nothing of the instance runs any more.
+    ``ended`` is set once nothing of the instance runs any more. ``on_ready`` is called when the instance itself
+    tells that it is ready, ``on_end`` once it has ended.
     """
 
     phase: Phase = Phase.STARTING
@@ -37,6 +38,8 @@ class Launched:
     failure: str = ""
     last_lines: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    on_ready: Callable[[Launched], None] = lambda _: None
+    on_end: Callable[[], None] = lambda: None
 
 
 class LauncherClient:
@@ -58,9 +61,16 @@ class LauncherClient:
         self._reader: threading.Thread | None = None
         self._closed = False
 
-    def launch(self, identifier: str, request: Mapping[str, Any]) -> Launched:
+    def launch(
+        self,
+        identifier: str,
+        request: Mapping[str, Any],
+        *,
+        on_ready: Callable[[Launched], None],
+        on_end: Callable[[], None],
+    ) -> Launched:
         """Ask for an instance; the answer fills in as it goes. ``LaunchError`` when no launcher can be had."""
-        instance = Launched()
+        instance = Launched(on_ready=on_ready, on_end=on_end)
         with self._lock:
             self._ensure_launcher()
             self._instances[identifier] = instance
@@ -74,6 +84,14 @@ class LauncherClient:
     def signal(self, identifier: str, number: int) -> None:
         """Send a signal to the instance's process group."""
         self._request({"op": "signal", "id": identifier, "signal": number})
+
+    def is_ready(self, instance: Launched) -> None:
+        """Note that the instance works, as far as it has not ended meanwhile."""
+        with self._lock:
+            if instance.phase is not Phase.STARTING:
+                return
+            instance.phase = Phase.RUNNING
+        self._wake()
 
     def kill(self, identifier: str) -> None:
         """Kill everything that belongs to the instance."""
@@ -166,8 +184,8 @@ class LauncherClient:
                 instance.pid = event["pid"]
             case "ready":
                 instance.port, instance.metrics_port = event["port"], event["metrics_port"]
-                instance.phase = Phase.RUNNING
-                self._wake()
+                self.is_ready(instance)
+                instance.on_ready(instance)
             case "failed":
                 instance.failure = event["reason"]
             case "refused":
@@ -184,7 +202,9 @@ class LauncherClient:
         self._end(instance)
 
     def _end(self, instance: Launched) -> None:
-        instance.phase = Phase.EXITED
+        with self._lock:
+            instance.phase = Phase.EXITED
+        instance.on_end()
         instance.ended.set()
         self._wake()
 

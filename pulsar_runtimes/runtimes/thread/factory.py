@@ -12,7 +12,7 @@ from pulsar_runtimes.instance.support import check_supported
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities
-from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language
+from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
 from pulsar_runtimes.runtimes.memory_limit import parse_client_memory_limit
 
 if TYPE_CHECKING:
@@ -24,15 +24,22 @@ class ThreadRuntimeFactory(RuntimeFactory):
 
     The reference's thread runtime runs Java, inside a Java worker; this worker is Python, so its thread
     runtime runs Python. All functions act with the worker's own credentials and share its memory;
-    ``pulsarClientMemoryLimit`` is for all of them together.
+    ``pulsarClientMemoryLimit`` is for all of them together. ``strictReference``, an addition to the reference's
+    keys, has it refuse Python as the reference does.
     """
 
     name: ClassVar[str] = "thread"
     capabilities: ClassVar[Capabilities] = Capabilities(languages=frozenset({Language.PYTHON}))
 
     def __init__(
-        self, context: FactoryContext, *, thread_group_name: str = "", client_memory_bytes: int | None = None
+        self,
+        context: FactoryContext,
+        *,
+        thread_group_name: str = "",
+        client_memory_bytes: int | None = None,
+        strict_reference: bool = False,
     ) -> None:
+        self.client_memory_bytes = client_memory_bytes
         self.budget = MemoryBudget(client_memory_bytes)
         self.wake = context.wake
         self.code_cache: Path = context.state_dir / "code"
@@ -40,20 +47,25 @@ class ThreadRuntimeFactory(RuntimeFactory):
         self._thread_group_name = thread_group_name
         self._lock = threading.Lock()
         self._client: Any = None
+        self._strict_reference = strict_reference
         self._closed = False
 
     @classmethod
     def from_config(cls, section: Section, context: FactoryContext) -> Self:
         group = section.text("threadGroupName")
         limit = parse_client_memory_limit(section)
+        strict = read_strict_reference(section, context)
         section.done()
         return cls(
             context,
             thread_group_name=group,
             client_memory_bytes=limit.bytes_of(context.memory_ceiling_bytes),
+            strict_reference=strict,
         )
 
     def check(self, spec: InstanceSpec) -> None:
+        if self._strict_reference:
+            raise AdmissionError(f"{spec.function.key}: strictReference: the thread runtime runs Java only")
         check_language(self, spec)
         check_supported(spec.function)
         if spec.function.runtime_flags:

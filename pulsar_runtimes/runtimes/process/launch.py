@@ -1,0 +1,150 @@
+"""How one instance is launched on this machine: pure, so that ``render`` and ``start`` cannot differ."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pulsar_runtimes.instance.environment import CODE_CACHE_VARIABLE, LOGGING_CONFIG_FILE
+from pulsar_runtimes.model.function import InstanceSpec, Language
+from pulsar_runtimes.runtimes.command import python_arguments, split_flags, without_secrets
+from pulsar_runtimes.runtimes.go_command import SECRET_KEYS, go_command, go_config
+from pulsar_runtimes.runtimes.java_command import java_command
+from pulsar_runtimes.runtimes.process.launcher import OPTIONS
+from pulsar_runtimes.runtimes.process.places import Places
+
+_NEVER = -1
+"""An instance that waits for health checks ends itself when none comes. Ours end with the worker by other means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """``command`` is ``None`` for an instance that is forked from the preloaded launcher with ``arguments``.
+
+    ``options`` is the content of the file that ``OPTIONS`` stands for. ``tells`` says whether the instance tells
+    by itself that it is ready, and on which ports; another one is given ports and asked for its health.
+    """
+
+    log_file: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] = ()
+    options: str = field(default="", repr=False)
+    tells: bool = False
+
+    def text(self) -> str:
+        """The command line for people."""
+        return shlex.join(self.command or (*own_python(""), *self.arguments))
+
+    def request(self, name: str, python_path: str) -> dict[str, Any]:
+        """What the launcher is asked for."""
+        return {
+            "name": name,
+            "log_file": str(self.log_file),
+            "environment": dict(self.environment),
+            "python_path": [python_path] if python_path else [],
+            "command": self.command,
+            "arguments": self.arguments,
+            "options": self.options,
+        }
+
+
+def own_python(flags: str) -> list[str]:
+    """The head of the command line of pfrun's own Python instance."""
+    return [sys.executable, "-P", *split_flags(flags), "-m", "pulsar_runtimes.instance"]
+
+
+def plan_launch(spec: InstanceSpec, places: Places, *, code_cache: Path, inherited_path: str = "") -> Launch:
+    """pfrun's way: no secret on a command line, and ``PYTHONPATH`` as it will be used."""
+    function = spec.function
+    directory = Path(places.log_directory, function.tenant, function.namespace, function.name)
+    extra = places.extra_dependencies
+    launch = Launch(
+        log_file=directory / f"{function.name}-{spec.instance_id}.log",
+        environment={"PYTHONPATH": ":".join(part for part in (inherited_path, extra) if part)} if extra else {},
+    )
+    match function.language:
+        case Language.JAVA:
+            return _java(launch, replace(spec, expected_health_check_seconds=_NEVER), places)
+        case Language.GO:
+            return _go(launch, spec)
+    if places.python_instance:
+        return _reference_python(launch, replace(spec, expected_health_check_seconds=_NEVER), places)
+    launch = replace(launch, environment={CODE_CACHE_VARIABLE: str(code_cache), **launch.environment}, tells=True)
+    arguments = python_arguments(spec, logging_directory=places.log_directory, logging_config_file=LOGGING_CONFIG_FILE)
+    if not function.runtime_flags:
+        return replace(launch, arguments=tuple(arguments))
+    kept, secret = without_secrets(arguments)
+    command = (*own_python(function.runtime_flags), *kept, "--config_file", OPTIONS)
+    return replace(launch, command=command, options=_ini(secret))
+
+
+def _java(launch: Launch, spec: InstanceSpec, places: Places) -> Launch:
+    command, secret = without_secrets(java_command(spec, places.java, *_direct_memory(spec)))
+    return replace(launch, command=(*command, f"@{OPTIONS}"), options=_argument_file(secret))
+
+
+def _direct_memory(spec: InstanceSpec) -> list[str]:
+    """Netty's buffers, in which the Java client keeps messages, are direct memory of the machine."""
+    limit = spec.client_memory_bytes
+    return [] if limit is None else [f"-XX:MaxDirectMemorySize={limit}"]
+
+
+def _go(launch: Launch, spec: InstanceSpec) -> Launch:
+    config = go_config(spec)
+    secret = {key: config.pop(key) for key in SECRET_KEYS}
+    shown = json.dumps(config, separators=(",", ":"), ensure_ascii=False)
+    command = (spec.code_file, "-instance-conf", shown, "-instance-conf-path", OPTIONS)
+    return replace(launch, command=command, options=json.dumps(secret))  # JSON is YAML, too
+
+
+def _reference_python(launch: Launch, spec: InstanceSpec, places: Places) -> Launch:
+    kept, secret = without_secrets(_reference_python_command(spec, places))
+    return replace(launch, command=(*kept, "--config_file", OPTIONS), options=_ini(secret))
+
+
+def _reference_python_command(spec: InstanceSpec, places: Places) -> list[str]:
+    spec = replace(spec, client_memory_bytes=None, first_consumer_number=0)  # it has no options for these
+    arguments = python_arguments(
+        spec, logging_directory=places.log_directory, logging_config_file=places.python_log_config
+    )
+    return ["python3", *split_flags(spec.function.runtime_flags), places.python_instance, *arguments]
+
+
+def plan_reference_launch(spec: InstanceSpec, places: Places) -> Launch:
+    """The way of Apache Pulsar's worker, argument by argument: secrets can be read by every user of the machine."""
+    function = spec.function
+    extra = places.extra_dependencies
+    match function.language:
+        case Language.JAVA:
+            command = java_command(spec, places.java)
+        case Language.GO:
+            command = go_command(spec)
+        case _:
+            command = _reference_python_command(spec, places)
+    directory = Path(places.log_directory, function.tenant, function.namespace, function.name).absolute()
+    return Launch(
+        # Not the file that the instance itself writes.
+        log_file=directory / f"{function.name}-{spec.instance_id}.out",
+        environment={"PYTHONPATH": f"${{PYTHONPATH}}:{extra}"} if extra else {},
+        command=tuple(command),
+    )
+
+
+def _ini(secret: Mapping[str, str]) -> str:
+    lines = (f"{name} = {value}\n" for name, value in secret.items())
+    return "[DEFAULT]\n" + "".join(lines)
+
+
+def _argument_file(secret: Mapping[str, str]) -> str:
+    """An argument file of the Java instance's command line parser: one quoted argument a line."""
+    lines = []
+    for name, value in secret.items():
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'--{name}\n"{quoted}"\n')
+    return "".join(lines)

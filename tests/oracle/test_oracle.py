@@ -1,0 +1,56 @@
+"""With ``strictReference`` pfrun launches what Apache Pulsar's own classes launched, argument by argument."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+SCRIPT = HERE.parents[1] / "scripts" / "oracle_answers.py"
+CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))
+
+INT64 = {"ram", "disk", "timeoutMs", "negativeAckRedeliveryDelayMs"}
+DEFAULTS = ("", 0, False, "JAVA", "UNKNOWN", "ATLEAST_ONCE", "SHARED", "LATEST", "LZ4", "FAIL")
+
+
+@pytest.fixture(scope="module")
+def answer() -> Any:
+    found = importlib.util.spec_from_file_location("oracle_answers", SCRIPT)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.answer
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pfrun_answers_as_the_reference_did(name: str, answer: Any) -> None:
+    actual = answer(json.loads((HERE / "cases" / f"{name}.json").read_text(encoding="utf-8")))
+    expected = json.loads((HERE / "expected" / f"{name}.json").read_text(encoding="utf-8"))
+    assert ("startError" in actual) == ("startError" in expected), actual
+    if "startError" in expected:
+        return
+    assert actual.get("clientMemoryLimit") == expected.get("clientMemoryLimit")
+    assert actual.get("processEnv", {}) == expected.get("processEnv", {})
+    assert meaning(actual.get("processCommand", [])) == meaning(expected.get("processCommand", []))
+
+
+def meaning(value: Any, name: str = "") -> Any:
+    """``value`` with JSON texts parsed, and members that hold a default of protobuf left out."""
+    if isinstance(value, list):
+        return [meaning(item) for item in value]
+    if isinstance(value, dict):
+        members = {key: meaning(item, key) for key, item in value.items()}
+        return {key: item for key, item in members.items() if item == {} or item not in DEFAULTS}
+    if isinstance(value, str) and name in INT64:
+        return int(value)
+    if isinstance(value, str) and value.strip("'")[:1] == "{":
+        return meaning(json.loads(value[1:-1] if value[0] == "'" else value))
+    return value
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 13

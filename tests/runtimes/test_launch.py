@@ -1,0 +1,118 @@
+"""How instances are launched pfrun's own way, and where an installation of Apache Pulsar is found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
+from pulsar_runtimes.runtimes.process.launch import Launch, plan_launch
+from pulsar_runtimes.runtimes.process.launcher import OPTIONS
+from pulsar_runtimes.runtimes.process.places import Places, read_places
+from pulsar_runtimes.testing import function_spec, instance_spec
+
+SECRETS = ("hunter2", "open-sesame")
+
+
+def spec_of(language: Language, **function: object) -> InstanceSpec:
+    return instance_spec(
+        function=function_spec(language=language, secrets_map={"PASSWORD": "hunter2"}, **function),
+        auth=ClientAuth("TOKEN", "token:open-sesame"),
+        port=4001,
+        metrics_port=4002,
+    )
+
+
+def places_of(environment: dict[str, str] | None = None, **keys: object) -> Places:
+    return read_places(Section({"logDirectory": "/var/log/pf", **keys}), environment or {"PULSAR_HOME": "/opt/pulsar"})
+
+
+def launch(spec: InstanceSpec, places: Places) -> Launch:
+    return plan_launch(spec, places, code_cache=Path("/state/code"), inherited_path="/inherited")
+
+
+@pytest.mark.parametrize(
+    ("language", "keys"),
+    [
+        (Language.JAVA, {}),
+        (Language.GO, {}),
+        (Language.PYTHON, {"pythonInstanceLocation": "/opt/python_instance_main.py"}),
+    ],
+)
+def test_no_secret_is_on_a_command_line_and_each_is_in_the_options(language: Language, keys: dict[str, str]) -> None:
+    launched = launch(spec_of(language), places_of(**keys))
+    assert launched.command is not None
+    for secret in SECRETS:
+        assert secret not in " ".join(launched.command)
+        assert secret in launched.options
+        assert secret not in repr(launched)
+    assert sum(OPTIONS in argument for argument in launched.command) == 1
+    assert not launched.tells
+
+
+def test_a_python_instance_with_flags_gets_its_secrets_by_file_too() -> None:
+    launched = launch(spec_of(Language.PYTHON, runtime_flags="-O"), places_of())
+    assert launched.command is not None and launched.tells
+    assert launched.command[:5] == (sys.executable, "-P", "-O", "-m", "pulsar_runtimes.instance")
+    assert not [secret for secret in SECRETS if secret in " ".join(launched.command)]
+
+
+def test_a_python_instance_without_flags_is_forked() -> None:
+    launched = launch(spec_of(Language.PYTHON), places_of())
+    assert launched.command is None and launched.tells and "--py" in launched.arguments
+
+
+def test_java_gets_its_argument_file_last_and_the_memory_limit_as_direct_memory() -> None:
+    spec = replace(spec_of(Language.JAVA), client_memory_bytes=1 << 26, java_arguments=("-XX:MaxDirectMemorySize=1g",))
+    command = launch(spec, places_of()).command
+    assert command is not None
+    assert command[-1] == f"@{OPTIONS}"
+    # The last one wins, so that an operator can have it otherwise.
+    assert command.index("-XX:MaxDirectMemorySize=67108864") < command.index("-XX:MaxDirectMemorySize=1g")
+    assert command[command.index("--expected_healthcheck_interval") + 1] == "-1"
+
+
+def test_the_options_of_java_are_quoted_for_its_argument_file() -> None:
+    spec = spec_of(Language.JAVA, user_config={"q": 'a "b" \\ c'})
+    name, value, *_ = launch(spec, places_of()).options.splitlines()
+    assert name == "--function_details"
+    unquoted = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    assert json.loads(json.loads(unquoted.strip("'"))["userConfig"]) == {"q": 'a "b" \\ c'}
+
+
+def test_what_go_is_told_is_split_between_the_command_line_and_the_file() -> None:
+    launched = launch(spec_of(Language.GO), places_of())
+    assert launched.command is not None
+    shown, hidden = json.loads(launched.command[2]), json.loads(launched.options)
+    assert not shown.keys() & hidden.keys()
+    assert shown["port"] == 4001 and hidden["clientAuthenticationParameters"] == "token:open-sesame"
+
+
+def test_the_python_path_is_what_will_be_used() -> None:
+    launched = launch(spec_of(Language.JAVA), places_of(extraFunctionDependenciesDir="/deps"))
+    assert launched.environment == {"PYTHONPATH": "/inherited:/deps"}
+    assert launch(spec_of(Language.JAVA), places_of()).environment == {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "keys", "jar"),
+    [
+        ({"PULSAR_HOME": "/opt/pulsar"}, {}, "/opt/pulsar/instances/java-instance.jar"),
+        ({"PULSAR_HOME": "/p", "PULSAR_JAVA_INSTANCE_JAR": "/e.jar"}, {}, "/e.jar"),
+        ({"PULSAR_JAVA_INSTANCE_JAR": "/e.jar"}, {"javaInstanceJarLocation": "/k.jar"}, "/k.jar"),
+    ],
+)
+def test_the_java_instance_is_found_by_key_then_variable_then_home(
+    environment: dict[str, str], keys: dict[str, str], jar: str
+) -> None:
+    assert places_of(environment, **keys).java.instance_jar == jar
+
+
+def test_the_class_path_is_that_beside_the_instance_unless_it_is_named() -> None:
+    assert places_of().java.class_path == "/opt/pulsar/lib/*"
+    assert places_of(functionInstanceClassPath="/x/*").java.class_path == "/x/*"

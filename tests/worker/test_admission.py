@@ -1,0 +1,38 @@
+"""What a broker's limits keep out."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulsar_runtimes.brokers.base import BrokerLimits
+from pulsar_runtimes.brokers.lite import LiteBroker
+from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.function import ConsumerSpec, FunctionSpec, Language, SinkSpec, SourceSpec
+from pulsar_runtimes.testing import function_spec
+from pulsar_runtimes.worker.admission import check_broker
+
+
+def java(input_schema: str, output_schema: str, *, output: str = "out") -> FunctionSpec:
+    return function_spec(
+        language=Language.JAVA,
+        source=SourceSpec(input_specs={"in": ConsumerSpec(schema_type=input_schema)}),
+        sink=SinkSpec(topic=output, schema_type=output_schema),
+    )
+
+
+@pytest.mark.parametrize(("function", "topics"), [(java("", "string"), "in"), (java("", ""), "in, out")])
+def test_a_java_function_must_name_its_schemas_where_no_broker_knows_them(function: FunctionSpec, topics: str) -> None:
+    with pytest.raises(AdmissionError, match=f"without a schemaType for {topics}"):
+        check_broker(function, "pulsar-lite", LiteBroker.limits)
+    check_broker(function, "pulsar", BrokerLimits())
+
+
+@pytest.mark.parametrize("function", [java("string", "string"), java("string", "", output="")])
+def test_a_java_function_that_names_them_is_served(function: FunctionSpec) -> None:
+    check_broker(function, "pulsar-lite", LiteBroker.limits)
+
+
+def test_everything_that_is_lacking_is_told_at_once() -> None:
+    source = SourceSpec(input_specs={"in.*": ConsumerSpec(is_regex_pattern=True)})
+    with pytest.raises(AdmissionError, match="GO functions and input topics given by a pattern"):
+        check_broker(function_spec(language=Language.GO, source=source), "pulsar-lite", LiteBroker.limits)
