@@ -13,13 +13,12 @@ import lzma
 import shutil
 import stat
 import struct
-import subprocess
-import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pulsar_runtimes.model.errors import LaunchError
@@ -35,73 +34,54 @@ _UNREADABLE = (
 """What ``zipfile`` and the decompressors raise for an archive that is broken, encrypted, or of an unknown method."""
 
 
-def unpack_package(
-    archive: Path, cache: Path, *, install_wheel: bool = False, pip_options: Sequence[str] = ()
-) -> tuple[Path, ...]:
-    """Unpack ``archive`` below ``cache``, install what it asks for, and answer the directories for ``sys.path``.
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An archive that was unpacked: its hash, the directory for ``sys.path``, and ``B`` of the layout."""
 
-    ``LaunchError`` for an archive that is broken or hostile, and with the installer's text when pip fails.
-    """
+    file: Path
+    digest: str
+    code: Path
+    base: Path
+
+
+def unpack_package(archive: Path, cache: Path) -> Package:
+    """Unpack ``archive`` below ``cache``. ``LaunchError`` for one that is broken or hostile."""
     try:
-        return _unpack(archive, cache, install_wheel, pip_options)
+        return _unpack(archive, cache)
     except OSError as error:
         raise LaunchError(f"{archive.name}: cannot be unpacked to {cache} ({error})") from None
 
 
-def _unpack(archive: Path, cache: Path, install_wheel: bool, pip_options: Sequence[str]) -> tuple[Path, ...]:
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()[:24]
-    name = f"{archive.stem}-{digest}{'-installed' if install_wheel else ''}"
-    with _locked(cache, name):
+def _unpack(archive: Path, cache: Path) -> Package:
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    name = f"{archive.stem}-{digest[:24]}"
+    with locked(cache, name):
         home = cache / name
         if not home.is_dir():
             fresh = Path(tempfile.mkdtemp(prefix=f".{archive.stem}-", dir=cache))
             try:
-                _fill(fresh, archive, install_wheel, pip_options)
+                _extract(archive, fresh / "code")
                 fresh.rename(home)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
-        return _search_path(home, archive)
+        root = home / "code"
+        if archive.suffix == ".whl":
+            return Package(archive, digest, root, root)
+        base = _base(root, archive)
+        return Package(archive, digest, base / "src" if (base / "src").is_dir() else base, base)
 
 
 @contextmanager
-def _locked(cache: Path, name: str) -> Iterator[None]:
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(cache / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def locked(directory: Path, name: str, *, wait: bool = True) -> Iterator[int]:
+    """Hold what is called ``name`` in ``directory``; ``BlockingIOError`` when others do and ``wait`` is false.
 
-
-def _fill(home: Path, archive: Path, install_wheel: bool, pip_options: Sequence[str]) -> None:
-    installed = home / "installed"
-    if archive.suffix == ".whl" and install_wheel:
-        _pip([*pip_options, str(archive)], installed)
-        return
-    code = home / "code"
-    _extract(archive, code)
-    if archive.suffix == ".whl":
-        return
-    base = _base(code, archive)
-    requirements = base / "requirements.txt"
-    if requirements.is_file():
-        _pip([*pip_options, "-r", str(requirements)], installed)
-    deps = base / "deps"
-    wheels = sorted(str(path) for path in deps.iterdir() if path.is_file()) if deps.is_dir() else []
-    if wheels:
-        _pip(["--no-index", "--find-links", str(deps), *wheels], installed)
-
-
-def _search_path(home: Path, archive: Path) -> tuple[Path, ...]:
-    code = home / "code"
-    paths = []
-    if code.is_dir() and archive.suffix == ".whl":
-        paths.append(code)
-    elif code.is_dir():
-        base = _base(code, archive)
-        paths.append(base / "src" if (base / "src").is_dir() else base)
-    if (home / "installed").is_dir():
-        paths.append(home / "installed")
-    return tuple(paths)
+    The descriptor may be given to a child: then others are kept away until both have closed it.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(directory / f".{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield lock.fileno()
 
 
 def _base(code: Path, archive: Path) -> Path:
@@ -139,13 +119,3 @@ def _refuse_hostile(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
         raise LaunchError(f"{archive.name}: unpacks to {len(members)} files and {size} bytes, which is too much")
     if size > _RATIO_MATTERS_ABOVE and size / packed > _MAX_RATIO:
         raise LaunchError(f"{archive.name}: unpacks to {size // packed} times its size; an archive bomb?")
-
-
-def _pip(arguments: Sequence[str], target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    done = subprocess.run(
-        [*command, "--target", str(target), *arguments], capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-        raise LaunchError(f"pip install {' '.join(arguments)} failed:\n{tail}")

@@ -17,6 +17,7 @@ from typing import Any
 from pulsar_runtimes.model.errors import LaunchError
 
 from .archive import unpack_package
+from .dependencies import Environment, Sources, needs_of_wheel, needs_of_zip, provide_environment
 
 Process = Callable[[Any, Any], Any]
 """The function as an instance calls it: input and context to output, ``None`` for no output."""
@@ -31,21 +32,27 @@ class UserCode:
     In an interpreter of its own its directories stand first on ``sys.path`` and its modules have their own
     names. In a shared interpreter (``private``) a module or package is loaded under a name of its own each time,
     so that two functions may both be called ``main.py``, and a new version is really the new one; what such a
-    module imports by its whole name is still shared with the other functions.
+    module imports by its whole name is still shared with the other functions. So are its dependencies, which
+    stand in ``environment``.
     """
 
-    def __init__(self, directories: Sequence[Path], *, private: bool = False) -> None:
-        self._directories = tuple(directories)
+    def __init__(
+        self, directories: Sequence[Path], *, private: bool = False, environment: Environment | None = None
+    ) -> None:
+        self._environment = environment
+        self._directories = (*directories, *([environment.site_packages] if environment else ()))
         self._private = private
         self._modules: dict[str, ModuleType] = {}
         self._private_tops: dict[str, str] = {}
-        for directory in reversed(self._directories):
+        for directory in reversed(directories):
             text = str(directory)
             if private:
                 if text not in sys.path:
                     sys.path.append(text)
             else:
                 sys.path.insert(0, text)
+        if environment:
+            environment.make_importable(last=private)
         importlib.invalidate_caches()
 
     def find_class(self, name: str) -> Any:
@@ -105,6 +112,8 @@ class UserCode:
             _forget(name)
         self._private_tops.clear()
         self._modules.clear()
+        if self._environment:
+            self._environment.close()
 
 
 def _has_module(place: Path) -> bool:
@@ -135,19 +144,34 @@ def _forget(name: str) -> None:
 
 
 def load_code(
-    path: str, cache: Path, *, private: bool = False, install_wheel: bool = False, pip_options: Sequence[str] = ()
+    path: str,
+    cache: Path,
+    *,
+    private: bool = False,
+    sources: Sources = Sources(),  # noqa: B008 - it is frozen
+    environments: Path | None = None,
 ) -> UserCode:
-    """Make the code at ``path`` importable: a ``.py`` file as it lies, a ``.zip`` or ``.whl`` unpacked to ``cache``."""
+    """Make the code at ``path`` importable, with all that it needs: when this returns, that is installed.
+
+    A ``.py`` file is used as it lies, a ``.zip`` or ``.whl`` is unpacked to ``cache``. What it needs goes below
+    ``environments``, which is beside ``cache`` unless it is given.
+    """
     file = Path(path)
     if not file.is_file():
         raise LaunchError(f"{path}: there is no such file")
     if file.suffix == ".py":
-        directories: tuple[Path, ...] = (file.resolve().parent,)
-    elif file.suffix in (".zip", ".whl"):
-        directories = unpack_package(file, cache, install_wheel=install_wheel, pip_options=pip_options)
-    else:
+        return UserCode([file.resolve().parent], private=private)
+    if file.suffix not in (".zip", ".whl"):
         raise LaunchError(f"{path}: a Python function's code is a .py, .zip or .whl file (got {file.name!r})")
-    return UserCode(directories, private=private)
+    directories, needs = list[Path](), None
+    if file.suffix == ".whl" and sources.anywhere:
+        needs = needs_of_wheel(file)
+    else:
+        package = unpack_package(file, cache)
+        directories.append(package.code)
+        needs = needs_of_zip(package) if file.suffix == ".zip" else None
+    environment = provide_environment(needs, sources, environments or cache.parent / "environments") if needs else None
+    return UserCode(directories, private=private, environment=environment)
 
 
 def build_process(code: UserCode, class_name: str) -> Process:

@@ -18,8 +18,9 @@ from pulsar_runtimes.model.function import InstanceSpec
 
 from .arguments import InstanceArguments, parse_arguments
 from .client import connect
-from .code import load_code
+from .code import UserCode, load_code
 from .control import ControlServer
+from .dependencies import Sources
 from .environment import CODE_CACHE_VARIABLE
 from .exposition import serve_metrics
 from .instance import Instance, _one_line
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     notifier = Notifier.from_environment(os.environ)
     faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    for number in (signal.SIGUSR1, signal.SIGQUIT):  # the second as a JVM does, for whoever finds us hung
+        faulthandler.register(number, all_threads=True)
     try:
         _configure_logging(arguments)
         _run(arguments, notifier)
@@ -64,12 +66,7 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
         instance.stop(_STOP_SECONDS)
 
     _on_stop_signal(stop)
-    code = load_code(
-        spec.code_file,
-        Path(os.environ.get(CODE_CACHE_VARIABLE) or Path(spec.code_file).resolve().parent),
-        install_wheel=arguments.install_dependencies,
-        pip_options=_pip_options(arguments),
-    )
+    code = _load_code(arguments)
     client = connect(spec)
     # Only a launcher of ours ends its children by itself; the reference's worker reaches us by the host's address.
     managed = notifier.managed
@@ -90,6 +87,19 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
     finally:
         control.stop()
         client.shutdown()
+
+
+def _load_code(arguments: InstanceArguments) -> UserCode:
+    sources = Sources(
+        anywhere=arguments.install_dependencies,
+        repository=arguments.dependency_repository,
+        extra_repository=arguments.extra_dependency_repository,
+    )
+    code_file = arguments.spec.code_file
+    if cache := os.environ.get(CODE_CACHE_VARIABLE):
+        return load_code(code_file, Path(cache), sources=sources)
+    beside = Path(code_file).resolve().parent
+    return load_code(code_file, beside, sources=sources, environments=beside / ".pfrun-environments")
 
 
 def _on_stop_signal(act: Callable[[], None]) -> None:
@@ -126,15 +136,6 @@ def _watch_health(control: ControlServer, spec: InstanceSpec, instance: Instance
 
     control.last_health_check = time.monotonic()
     threading.Thread(target=watch, name="health", daemon=True).start()
-
-
-def _pip_options(arguments: InstanceArguments) -> list[str]:
-    options = []
-    if arguments.dependency_repository:
-        options += ["--index-url", arguments.dependency_repository]
-    if arguments.extra_dependency_repository:
-        options += ["--extra-index-url", arguments.extra_dependency_repository]
-    return options
 
 
 def _configure_logging(arguments: InstanceArguments) -> None:

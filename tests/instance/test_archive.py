@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pulsar_runtimes.instance.archive import unpack_package
+from pulsar_runtimes.instance.archive import Package, unpack_package
 from pulsar_runtimes.model.errors import LaunchError
+from tests.instance.wheels import make_wheel
 
 
 def make_zip(path: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -20,18 +21,6 @@ def make_zip(path: Path, files: Mapping[str, str | bytes]) -> Path:
         for name, content in files.items():
             file.writestr(name, content)
     return path
-
-
-def make_wheel(directory: Path, name: str) -> Path:
-    """A wheel of one module, as ``pip`` takes it."""
-    info = f"{name}-1.0.dist-info"
-    files = {
-        f"{name}.py": f"NAME = {name!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
-    }
-    return make_zip(directory / f"{name}-1.0-py3-none-any.whl", files)
 
 
 def kept(cache: Path) -> list[str]:
@@ -62,40 +51,15 @@ def cache(tmp_path: Path) -> Path:
 def test_the_code_of_a_zip_is_where_the_reference_looks(
     files: dict[str, str], code: str, tmp_path: Path, cache: Path
 ) -> None:
-    (path,) = unpack_package(make_zip(tmp_path / "fn.zip", files), cache)
+    path = unpack_package(make_zip(tmp_path / "fn.zip", files), cache).code
     (home,) = (cache / name for name in kept(cache))
     assert path == home / "code" / code
     assert (path / "main.py").is_file()
 
 
 def test_a_wheel_is_unpacked_as_it_is(tmp_path: Path, cache: Path) -> None:
-    (path,) = unpack_package(make_wheel(tmp_path, "lonely"), cache)
-    assert (path / "lonely.py").read_text() == "NAME = 'lonely'\n"
-
-
-def test_a_wheel_is_installed_where_that_is_asked_for(tmp_path: Path, cache: Path) -> None:
-    wheel = make_wheel(tmp_path, "lonely")
-    (path,) = unpack_package(wheel, cache, install_wheel=True, pip_options=["--no-index"])
-    assert path.name == "installed"
+    path = unpack_package(make_wheel(tmp_path, "lonely"), cache).code
     assert (path / "lonely.py").is_file()
-    assert unpack_package(wheel, cache)[0].name == "code"
-
-
-def test_wheels_in_deps_are_installed_behind_the_code(tmp_path: Path, cache: Path) -> None:
-    wheel = make_wheel(tmp_path, "needed")
-    archive = make_zip(tmp_path / "fn.zip", {"fn/src/main.py": "", f"fn/deps/{wheel.name}": wheel.read_bytes()})
-    code, installed = unpack_package(archive, cache)
-    assert (code / "main.py").is_file()
-    assert (installed / "needed.py").is_file()
-
-
-def test_requirements_that_cannot_be_installed_are_an_error_with_the_installer_s_words(
-    tmp_path: Path, cache: Path
-) -> None:
-    archive = make_zip(tmp_path / "fn.zip", {"fn/src/main.py": "", "fn/requirements.txt": "-r nowhere.txt\n"})
-    with pytest.raises(LaunchError, match=r"(?s)^pip install -r .*requirements.txt failed:\n.*nowhere.txt"):
-        unpack_package(archive, cache)
-    assert kept(cache) == []
 
 
 # Once for each content
@@ -104,19 +68,19 @@ def test_requirements_that_cannot_be_installed_are_an_error_with_the_installer_s
 def test_the_same_bytes_are_unpacked_once_and_others_apart(tmp_path: Path, cache: Path) -> None:
     archive = make_zip(tmp_path / "fn.zip", {"main.py": "1"})
     first = unpack_package(archive, cache)
-    (first[0] / "mark").touch()
+    (first.code / "mark").touch()
     assert unpack_package(archive, cache) == first
-    assert (first[0] / "mark").is_file()
+    assert (first.code / "mark").is_file()
     make_zip(archive, {"main.py": "2"})
     second = unpack_package(archive, cache)
     assert second != first
-    assert (first[0] / "main.py").read_text() == "1"
-    assert (second[0] / "main.py").read_text() == "2"
+    assert (first.code / "main.py").read_text() == "1"
+    assert (second.code / "main.py").read_text() == "2"
 
 
 def test_many_at_once_get_the_same_directory(tmp_path: Path, cache: Path) -> None:
     archive = make_zip(tmp_path / "fn.zip", {f"m{number}.py": "" for number in range(200)})
-    found: list[tuple[Path, ...]] = []
+    found: list[Package] = []
     threads = [threading.Thread(target=lambda: found.append(unpack_package(archive, cache))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -201,7 +165,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path: Path, cache: Path) ->
 
 def test_a_directory_that_is_there_twice_is_no_harm(tmp_path: Path, cache: Path) -> None:
     archive = make_zip(tmp_path / "fn.zip", {"src/": "", "./src/": "", "src/main.py": ""})
-    assert unpack_package(archive, cache)[0].name == "src"
+    assert unpack_package(archive, cache).code.name == "src"
 
 
 def test_an_archive_of_very_many_members_is_refused(tmp_path: Path, cache: Path) -> None:
