@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pulsar
 import pytest
 
+from pulsar_runtimes.config.document import parse_document
+from pulsar_runtimes.config.function import parse_function_config
+from pulsar_runtimes.config.worker import parse_worker_config
 from pulsar_runtimes.model.function import (
     ConsumerSpec,
     FunctionSpec,
@@ -18,11 +24,14 @@ from pulsar_runtimes.model.function import (
     SourceSpec,
     SubscriptionPosition,
 )
+from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.testing import function_spec, instance_spec
+from pulsar_runtimes.worker.worker import Worker
 from tests.channel import Channel
 from tests.standalone import standalone
 from tests.standalone.distribution import fetch
 from tests.standalone.requirement import or_skip
+from tests.workers import SAMPLES, Build, Run
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -97,3 +106,55 @@ def channel(pulsar_client: pulsar.Client) -> Iterator[Callable[[FunctionSpec], C
     yield build
     for each in opened:
         each.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
+    """``run("process")`` is a started worker, stopped when the test ends.
+
+    It uses the broker that all tests share, unless ``embedded`` gives it its own or a key names another.
+    """
+    with ExitStack() as workers:
+
+        def start(
+            factory: str,
+            *,
+            embedded: bool = False,
+            policy: RestartPolicy | None = None,
+            state_dir: Path | None = None,
+            environment: Mapping[str, str] | None = None,
+            **keys: Any,
+        ) -> Worker:
+            document: dict[str, Any] = {"functionRuntimeFactoryClassName": factory}
+            if factory == "process":
+                document["functionRuntimeFactoryConfigs"] = {"logDirectory": str(tmp_path / "logs")}
+            if not embedded and "pulsarServiceUrl" not in keys:
+                document |= {"pulsarServiceUrl": request.getfixturevalue("broker_url")}
+            config = parse_worker_config(parse_document(json.dumps(document | keys)), {})
+            worker = Worker(
+                config,
+                state_dir=state_dir or tmp_path / "state",
+                restart_policy=policy,
+                environment=os.environ | (environment or {}),
+            )
+            return workers.enter_context(worker)
+
+        yield start
+
+
+@pytest.fixture
+def build(topic: Callable[[str], str]) -> Build:
+    """``build("Exclaim")`` is the spec of a sample function between topics that no other test has."""
+
+    def parse(class_name: str, *, name: str = "f", **keys: Any) -> FunctionSpec:
+        document = {
+            "name": name,
+            "className": f"samples.{class_name}",
+            "py": str(SAMPLES),
+            "inputs": [topic(f"{name}-in")],
+            "output": topic(f"{name}-out"),
+            "subscriptionPosition": "Earliest",
+        }
+        return parse_function_config(parse_document(json.dumps(document | keys)))
+
+    return parse

@@ -28,6 +28,7 @@ from pulsar_runtimes.supervisor.supervisor import Supervisor
 
 from .admission import check_broker
 from .broker_keeper import BROKERS, EMBEDDED_BROKER, BrokerKeeper
+from .java_types import resolve_java_types
 from .memory_ceiling import memory_ceiling_bytes as find_memory_ceiling
 from .package import resolve_package
 
@@ -172,7 +173,7 @@ class Worker:
         A relative package path starts at ``base``, by default the working directory. ``AdmissionError`` when the
         worker's runtime or broker cannot run it. Starts nothing.
         """
-        function = resolve_package(function, base or Path.cwd())
+        function = resolve_java_types(resolve_package(function, base or Path.cwd()))
         if not self.config.forward_source_message_property:
             function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
         check_broker(function, self._broker.name, self._broker_limits)

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def spec_of(language: Language, **function: object) -> InstanceSpec:
     )
 
 
-def places_of(environment: dict[str, str] | None = None, **keys: object) -> Places:
+def places_of(environment: dict[str, str] | None = None, **keys: Any) -> Places:
     return read_places(Section({"logDirectory": "/var/log/pf", **keys}), environment or {"PULSAR_HOME": "/opt/pulsar"})
 
 
@@ -44,7 +45,7 @@ def launch(spec: InstanceSpec, places: Places) -> Launch:
         (Language.PYTHON, {"pythonInstanceLocation": "/opt/python_instance_main.py"}),
     ],
 )
-def test_no_secret_is_on_a_command_line_and_each_is_in_the_options(language: Language, keys: dict[str, str]) -> None:
+def test_no_secret_is_on_a_command_line_and_each_is_in_the_options(language: Language, keys: dict[str, Any]) -> None:
     launched = launch(spec_of(language), places_of(**keys))
     assert launched.command is not None
     for secret in SECRETS:
@@ -108,7 +109,7 @@ def test_the_python_path_is_what_will_be_used() -> None:
     ],
 )
 def test_the_java_instance_is_found_by_key_then_variable_then_home(
-    environment: dict[str, str], keys: dict[str, str], jar: str
+    environment: dict[str, str], keys: dict[str, Any], jar: str
 ) -> None:
     assert places_of(environment, **keys).java.instance_jar == jar
 

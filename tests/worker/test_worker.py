@@ -22,8 +22,7 @@ from pulsar_runtimes.config.worker import parse_worker_config
 from pulsar_runtimes.model.function import FunctionSpec
 from tests.channel import Channel
 from tests.waiting import is_alive, until
-
-from .conftest import SAMPLES, Build, Run
+from tests.workers import SAMPLES, Build, Run
 
 pytestmark = pytest.mark.broker
 

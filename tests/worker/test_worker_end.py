@@ -18,8 +18,7 @@ import pytest
 from pulsar_runtimes.model.function import FunctionSpec
 from tests.channel import Channel
 from tests.waiting import is_alive, until
-
-from .conftest import SAMPLES, Build
+from tests.workers import SAMPLES, Build
 
 pytestmark = pytest.mark.broker
 
