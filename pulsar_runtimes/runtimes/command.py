@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pulsar_runtimes.model.details import details_json, html_safe_json
 from pulsar_runtimes.model.function import InstanceSpec, Language
@@ -15,8 +15,14 @@ from pulsar_runtimes.model.function import InstanceSpec, Language
 PYTHON_SECRETS_PROVIDER = "secretsprovider.ClearTextSecretsProvider"
 """The provider an instance uses when the worker names none: the secret's object itself, as text."""
 
-SECRET_OPTIONS = ("--function_details", "--client_auth_params", "--secrets_provider_config")
-"""Options whose values may hold secrets: function details carry ``secretsMap`` in clear text."""
+SECRET_OPTIONS = (
+    "--function_details",
+    "--client_auth_params",
+    "--secrets_provider_config",
+    "--dependency_repository",
+    "--extra_dependency_repository",
+)
+"""Options whose values may hold secrets: function details carry ``secretsMap`` in clear text, URLs a password."""
 
 _OUTSIDE_QUOTES = re.compile(r'\s(?=(?:[^"]*"[^"]*")*[^"]*$)', re.ASCII)
 
@@ -35,16 +41,41 @@ def split_flags(flags: str) -> list[str]:
     return parts
 
 
-def python_arguments(spec: InstanceSpec, *, logging_directory: str, logging_config_file: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class PythonDependencies:
+    """That an instance installs what its function asks for, and where from; empty is the installer's default."""
+
+    repository: str = ""
+    extra_repository: str = ""
+
+
+def python_arguments(
+    spec: InstanceSpec,
+    *,
+    logging_directory: str,
+    logging_config_file: str,
+    dependencies: PythonDependencies | None = None,
+) -> list[str]:
     """What follows the instance script on a Python instance's command line."""
     return [
         *("--py", spec.code_file),
         *("--logging_directory", logging_directory),
         *("--logging_file", spec.function.name),
         *("--logging_config_file", logging_config_file),
+        *_dependency_arguments(dependencies),
         *common_arguments(spec),
         *_own_arguments(spec),
     ]
+
+
+def _dependency_arguments(dependencies: PythonDependencies | None) -> Iterable[str]:
+    if dependencies is None:
+        return
+    yield from ("--install_usercode_dependencies", "True")
+    if dependencies.repository:
+        yield from ("--dependency_repository", dependencies.repository)
+    if dependencies.extra_repository:
+        yield from ("--extra_dependency_repository", dependencies.extra_repository)
 
 
 def _own_arguments(spec: InstanceSpec) -> Iterable[str]:

@@ -23,6 +23,7 @@ from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
 from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
+from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.supervisor.supervisor import Supervisor
 
@@ -176,6 +177,7 @@ class Worker:
         function = resolve_java_types(resolve_package(function, base or Path.cwd()))
         if not self.config.forward_source_message_property:
             function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
+        check_resources(function, ResourceBounds.from_settings(self.config))
         check_broker(function, self._broker.name, self._broker_limits)
         for spec in self.plan(function):
             self.factory.check(spec)

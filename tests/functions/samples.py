@@ -127,3 +127,11 @@ class Surroundings(Function):
                 "secret": context.get_secret("PASSWORD"),
             }
         )
+
+
+class Hog(Function):
+    """Takes as much memory as the message says, in MiB, and uses all of it."""
+
+    def process(self, input, context):
+        held = bytearray(b"x") * (int(input) << 20)
+        return f"{len(held) >> 20} MiB"

@@ -21,7 +21,7 @@ import pytest
 
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.runtimes.process import cgroup
-from pulsar_runtimes.runtimes.process.limits import Limit, Limiter, LimitError, find_limiter
+from pulsar_runtimes.runtimes.process.limits import STACKS_BYTES, Limit, Limiter, LimitError, find_limiter
 
 MIB = 1 << 20
 NAME = f"test-{os.getpid()}"
@@ -111,7 +111,7 @@ def test_a_launcher_that_was_killed_leaves_groups_and_the_next_one_removes_them(
     name = f"{NAME}-killed"
     code = f"""
         import os, signal
-        from pulsar_runtimes.runtimes.process.limits import find_limiter
+        from pulsar_runtimes.runtimes.process.limits import STACKS_BYTES, find_limiter
         limiter = find_limiter({name!r})
         limiter.open("left", 0.5, 0)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -163,7 +163,7 @@ def test_without_groups_a_child_that_grows_gets_a_memory_error(without_groups: L
 def test_a_jvm_gets_no_rlimit_as_its_own_bounds_would_break(
     without_groups: Limiter, language: Language, ram_bytes: int, limited: bool
 ) -> None:
-    assert (_data_limit(without_groups.open("one", 0, ram_bytes), language) == ram_bytes) is limited
+    assert (_data_limit(without_groups.open("one", 0, ram_bytes), language) == ram_bytes + STACKS_BYTES) is limited
 
 
 def test_no_ram_is_no_rlimit(without_groups: Limiter) -> None:

@@ -14,7 +14,7 @@ from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities
 from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
-from pulsar_runtimes.runtimes.command import masked_spec
+from pulsar_runtimes.runtimes.command import PythonDependencies, masked_spec
 from pulsar_runtimes.runtimes.memory_limit import parse_client_memory_limit
 from pulsar_runtimes.runtimes.process.health import HealthPolicy, HealthProbe
 from pulsar_runtimes.runtimes.process.launch import Launch, plan_launch, plan_reference_launch
@@ -31,6 +31,8 @@ class ProcessRuntimeFactory(RuntimeFactory):
 
     Additions to the reference's keys: ``pulsarClientMemoryLimit`` bounds the client of each instance, because each
     has one of its own; ``hungAfterSeconds`` is the silence after which an instance counts as hung, 0 for never;
+    ``enforceResources`` (true) holds an instance to its function's cpu and ram; ``installUserCodeDependencies`` and
+    the two repositories are those of the Kubernetes runtime;
     ``strictReference`` launches as Apache Pulsar's worker does, argument by argument.
     """
 
@@ -45,8 +47,12 @@ class ProcessRuntimeFactory(RuntimeFactory):
         client_memory_bytes: int | None = None,
         health: HealthPolicy | None = None,
         strict_reference: bool = False,
+        enforce_resources: bool = True,
+        dependencies: PythonDependencies | None = None,
     ) -> None:
         self._context = context
+        self._enforce_resources = enforce_resources
+        self._dependencies = dependencies
         self._places = places
         self._client_memory_bytes = client_memory_bytes
         self._strict_reference = strict_reference
@@ -59,6 +65,11 @@ class ProcessRuntimeFactory(RuntimeFactory):
         places = read_places(section, context.environment, reference=reference)
         limit = parse_client_memory_limit(section)
         hung_after = section.number("hungAfterSeconds", HealthPolicy().hung_after_seconds, minimum=0)
+        enforce = section.boolean("enforceResources", True)
+        install = section.boolean("installUserCodeDependencies")
+        dependencies = PythonDependencies(
+            section.text("pythonDependencyRepository"), section.text("pythonExtraDependencyRepository")
+        )
         section.done()
         return cls(
             context,
@@ -66,6 +77,8 @@ class ProcessRuntimeFactory(RuntimeFactory):
             client_memory_bytes=limit.bytes_of(context.memory_ceiling_bytes),
             health=HealthPolicy(hung_after_seconds=hung_after),
             strict_reference=reference,
+            enforce_resources=enforce,
+            dependencies=dependencies if install else None,
         )
 
     def check(self, spec: InstanceSpec) -> None:
@@ -113,6 +126,8 @@ class ProcessRuntimeFactory(RuntimeFactory):
             self._places,
             code_cache=self._context.state_dir / "code",
             inherited_path=self._context.environment.get("PYTHONPATH", ""),
+            dependencies=self._dependencies,
+            enforce_resources=self._enforce_resources,
         )
 
     def render(self, spec: InstanceSpec) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pulsar_runtimes.instance.environment import CODE_CACHE_VARIABLE, LOGGING_CONFIG_FILE
 from pulsar_runtimes.model.function import InstanceSpec, Language
-from pulsar_runtimes.runtimes.command import python_arguments, split_flags, without_secrets
+from pulsar_runtimes.runtimes.command import PythonDependencies, python_arguments, split_flags, without_secrets
 from pulsar_runtimes.runtimes.go_command import SECRET_KEYS, go_command, go_config
 from pulsar_runtimes.runtimes.java_command import java_command
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
@@ -21,13 +21,17 @@ from pulsar_runtimes.runtimes.process.places import Places
 _NEVER = -1
 """An instance that waits for health checks ends itself when none comes. Ours end with the worker by other means."""
 
+_LEAST_BESIDE_HEAP = 256 << 20
+"""Code, threads and buffers of an idle Java instance take about 150 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """``command`` is ``None`` for an instance that is forked from the preloaded launcher with ``arguments``.
 
     ``options`` is the content of the file that ``OPTIONS`` stands for. ``tells`` says whether the instance tells
-    by itself that it is ready, and on which ports; another one is given ports and asked for its health.
+    by itself that it is ready, and on which ports; another one is given ports and asked for its health. ``cpu`` and
+    ``ram_bytes`` are what the machine holds it to, 0 for no limit.
     """
 
     log_file: Path
@@ -36,6 +40,9 @@ class Launch:
     arguments: tuple[str, ...] = ()
     options: str = field(default="", repr=False)
     tells: bool = False
+    language: Language = Language.PYTHON
+    cpu: float = 0.0
+    ram_bytes: int = 0
 
     def text(self) -> str:
         """The command line for people."""
@@ -51,6 +58,9 @@ class Launch:
             "command": self.command,
             "arguments": self.arguments,
             "options": self.options,
+            "language": self.language.name,
+            "cpu": self.cpu,
+            "ram_bytes": self.ram_bytes,
         }
 
 
@@ -59,7 +69,15 @@ def own_python(flags: str) -> list[str]:
     return [sys.executable, "-P", *split_flags(flags), "-m", "pulsar_runtimes.instance"]
 
 
-def plan_launch(spec: InstanceSpec, places: Places, *, code_cache: Path, inherited_path: str = "") -> Launch:
+def plan_launch(
+    spec: InstanceSpec,
+    places: Places,
+    *,
+    code_cache: Path,
+    inherited_path: str = "",
+    dependencies: PythonDependencies | None = None,
+    enforce_resources: bool = True,
+) -> Launch:
     """pfrun's way: no secret on a command line, and ``PYTHONPATH`` as it will be used."""
     function = spec.function
     directory = Path(places.log_directory, function.tenant, function.namespace, function.name)
@@ -67,7 +85,10 @@ def plan_launch(spec: InstanceSpec, places: Places, *, code_cache: Path, inherit
     launch = Launch(
         log_file=directory / f"{function.name}-{spec.instance_id}.log",
         environment={"PYTHONPATH": ":".join(part for part in (inherited_path, extra) if part)} if extra else {},
+        language=function.language,
     )
+    if enforce_resources and function.resources is not None:
+        launch = replace(launch, cpu=function.resources.cpu, ram_bytes=_bounded_ram(spec))
     match function.language:
         case Language.JAVA:
             return _java(launch, replace(spec, expected_health_check_seconds=_NEVER), places)
@@ -82,6 +103,14 @@ def plan_launch(spec: InstanceSpec, places: Places, *, code_cache: Path, inherit
     kept, secret = without_secrets(arguments)
     command = (*own_python(function.runtime_flags), *kept, "--config_file", OPTIONS)
     return replace(launch, command=command, options=_ini(secret))
+
+
+def _bounded_ram(spec: InstanceSpec) -> int:
+    """``ram`` is all of a Python or Go instance, but only the heap of a JVM, which needs more beside it."""
+    ram = spec.function.resources.ram if spec.function.resources is not None else 0
+    if spec.function.language is Language.JAVA and ram:
+        return ram + max(ram // 4, _LEAST_BESIDE_HEAP) + (spec.client_memory_bytes or 0)
+    return ram
 
 
 def _java(launch: Launch, spec: InstanceSpec, places: Places) -> Launch:

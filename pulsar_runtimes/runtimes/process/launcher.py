@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pulsar_runtimes.instance.environment import NOTIFY_VARIABLE
+from pulsar_runtimes.model.function import Language
+from pulsar_runtimes.runtimes.process.limits import Limit, LimitError, find_limiter
 from pulsar_runtimes.runtimes.process.log_file import RotatingLog
 
 OPTIONS = "@OPTIONS@"
@@ -63,6 +65,7 @@ class Child:
     log: RotatingLog
     output: int
     notify: int
+    limit: Limit
     pending: bytes = b""
 
 
@@ -79,8 +82,10 @@ class Launcher:
         self._unsent = b""
         self._deadline: float | None = None
         self._preloaded = False
+        self._limiter = find_limiter(str(self._pid))
 
     def serve(self) -> None:
+        self._send("limits", "", how=self._limiter.describe())
         wakeup, written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -97,6 +102,7 @@ class Launcher:
             if os.getppid() != self._worker:  # somebody else may still hold the socket open
                 self._end()
         _kill_sessions(self._children)
+        self._limiter.close()
 
     def _watch(self, descriptor: int, act: Callable[[], object]) -> None:
         self._selector.register(descriptor, selectors.EVENT_READ, act)
@@ -162,6 +168,12 @@ class Launcher:
         except OSError as error:
             self._send("refused", identifier, reason=f"the log file cannot be opened: {error}")
             return
+        try:
+            limit = self._limiter.open(request["name"], request["cpu"], request["ram_bytes"])
+        except LimitError as error:
+            log.close()
+            self._send("refused", identifier, reason=str(error))
+            return
         if request.get("command") is None:
             self._preload(request["arguments"])
         descriptors: list[int] = []
@@ -172,18 +184,19 @@ class Launcher:
         except OSError as error:
             for descriptor in descriptors:
                 os.close(descriptor)
+            limit.close()
             log.close()
             self._send("refused", identifier, reason=f"no process can be made: {error}")
             return
         output, output_end, notify, notify_end = descriptors
         if pid == 0:
-            _become_instance(request, self._pid, output_end, notify_end)
+            _become_instance(request, limit, self._pid, output_end, notify_end)
         _unblock_signals()
         os.close(output_end)
         os.close(notify_end)
         os.set_blocking(output, False)
         os.set_blocking(notify, False)
-        child = Child(identifier, pid, log, output, notify)
+        child = Child(identifier, pid, log, output, notify, limit)
         self._children[pid] = child
         self._watch(output, lambda: self._on_output(child))
         self._watch(notify, lambda: self._on_notify(child))
@@ -250,7 +263,9 @@ class Launcher:
         for descriptor in (child.output, child.notify):
             self._forget(descriptor)
             os.close(descriptor)
-        self._send("exited", child.id, code=code, last_lines=child.log.last_lines())
+        oom_kills = child.limit.oom_kills()
+        self._send("exited", child.id, code=code, last_lines=child.log.last_lines(), oom=oom_kills > 0)
+        child.limit.close()
         child.log.close()
 
 
@@ -310,7 +325,7 @@ def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
 
-def _become_instance(request: dict[str, Any], launcher: int, output: int, notify: int) -> NoReturn:
+def _become_instance(request: dict[str, Any], limit: Limit, launcher: int, output: int, notify: int) -> NoReturn:
     """In the child: shed what belongs to the launcher, then run the instance or become another program."""
     try:
         os.setsid()
@@ -326,6 +341,7 @@ def _become_instance(request: dict[str, Any], launcher: int, output: int, notify
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.dup2(notify, 3)
+        limit.enter(Language[request["language"]])
         os.closerange(4, min(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
         os.environ.update(request["environment"])
         os.environ[NOTIFY_VARIABLE] = "3"
@@ -333,6 +349,9 @@ def _become_instance(request: dict[str, Any], launcher: int, output: int, notify
         if request.get("command") is not None:
             _execute(request)
         code = _run(request)
+    except LimitError as error:
+        print(error, file=sys.stderr)
+        code = 1
     except SystemExit as error:
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)

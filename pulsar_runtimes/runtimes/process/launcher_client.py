@@ -36,6 +36,7 @@ class Launched:
     metrics_port: int = 0
     exit_code: int | None = None
     failure: str = ""
+    out_of_memory: bool = False
     last_lines: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     on_ready: Callable[[Launched], None] = lambda _: None
@@ -176,6 +177,9 @@ class LauncherClient:
             self._end(instance)
 
     def _on_event(self, instances: dict[str, Launched], event: dict[str, Any]) -> None:
+        if event["event"] == "limits":
+            _log.info("instances are held to their resources by %s", event["how"])
+            return
         instance = instances.get(event["id"])
         if instance is None:
             return
@@ -194,6 +198,7 @@ class LauncherClient:
             case "exited":
                 instance.exit_code = event["code"]
                 instance.last_lines = event["last_lines"]
+                instance.out_of_memory = event["oom"]
                 self._forget(instances, event["id"])
 
     def _forget(self, instances: dict[str, Launched], identifier: str) -> None:
@@ -214,6 +219,8 @@ def exit_reason(instance: Launched) -> str:
     code = instance.exit_code
     if instance.failure:
         return instance.failure
+    if instance.out_of_memory:
+        return "out of memory: it used more than its resources allow, and the kernel ended it"
     if code is None or code == 0:
         return "it ended by itself with exit code 0" if code == 0 else "it ended"
     last = next((line.strip() for line in reversed(instance.last_lines) if line.strip()), "")
