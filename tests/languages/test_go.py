@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from pulsar_runtimes.config.function import parse_function_config
 from pulsar_runtimes.config.worker import parse_worker_config
 from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.model.status import FunctionStatus
+from tests.standalone.distribution import UnavailableError
 from tests.waiting import is_alive, until
 
-from .conftest import Run, Talk
+from .conftest import Run, Talk, build_go_function
 
 REPLACED_SECONDS = 6.0
 HUNG = "it hung: alive, but without an answer"
@@ -113,7 +115,7 @@ class TestGoFunction:
         worker.submit(function)
         worker.wait_running(function.key)
         channel = talk(function)
-        words = [f"word {number}" for number in range(2000)]
+        words = [f"slow {number}" for number in range(600)]
         channel.send(words)
         channel.take(20)  # under way, not over
         before = pids(worker, function)
@@ -133,7 +135,7 @@ class TestGoFunction:
         runtime = worker.runtime(instance.key)
         assert runtime is not None
         channel = talk(function)
-        channel.send(f"word {number}" for number in range(500))
+        channel.send(f"slow {number}" for number in range(300))
         channel.take(20)
         (pid,) = pids(worker, function)
 
@@ -143,9 +145,10 @@ class TestGoFunction:
         assert runtime.observe().exit_code == 0
         assert not is_alive(pid)
         assert runtime.log_lines(1) == ["go:0 ended"]
+        assert len(channel.poll()) < 300
         worker.submit(function)  # what it had not done is done by the next one, and nothing is done twice
-        channel.await_all((f"word {number}!" for number in range(500)), seconds=60)
-        assert len(channel.received) == 500
+        channel.await_all((f"slow {number}!" for number in range(300)), seconds=60)
+        assert len(channel.received) == 300
 
     def test_one_that_stands_still_is_found_and_replaced(self, run: Run, build: Build, talk: Talk) -> None:
         worker, function = run(), build()
@@ -180,3 +183,16 @@ def test_without_a_real_pulsar_a_go_function_is_refused(tmp_path: Path) -> None:
     complaint = r"public/default/go: the broker 'pulsar-lite' cannot serve GO functions; set pulsarServiceUrl to a real"
     with pytest.raises(AdmissionError, match=complaint):
         worker.submit(function)
+
+
+class TestBuildOfTheProgram:
+    def test_no_go_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(UnavailableError, match="no go on the PATH"):
+            build_go_function({"PFRUN_CACHE": str(tmp_path), "PATH": str(tmp_path)})
+
+    @pytest.mark.skipif(shutil.which("go") is None, reason="no go on the PATH")
+    def test_modules_out_of_reach_are_said_with_the_words_of_go(self, tmp_path: Path) -> None:
+        unreachable = {"GOPROXY": "off", "GOMODCACHE": str(tmp_path / "modules"), "GOFLAGS": "-modcacherw"}
+        with pytest.raises(UnavailableError, match=r"cannot be had:\n(.*\n)*.*module lookup disabled by GOPROXY=off"):
+            build_go_function(os.environ | unreachable | {"PFRUN_CACHE": str(tmp_path)})
+        assert not list(tmp_path.glob("go-function-*"))

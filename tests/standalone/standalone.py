@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from pulsar_runtimes.brokers.process_identity import ProcessIdentity
 from tests.standalone.distribution import find_java
 
@@ -80,7 +82,6 @@ schedulerClassName: org.apache.pulsar.functions.worker.scheduler.RoundRobinSched
 numFunctionPackageReplicas: 1
 downloadDirectory: download/pulsar_functions
 functionRuntimeFactoryClassName: org.apache.pulsar.functions.runtime.{factory}
-functionRuntimeFactoryConfigs: {{{settings}}}
 failureCheckFreqMs: 5000
 rescheduleTimeoutMs: 60000
 initialBrokerReconnectMaxRetries: 60
@@ -90,9 +91,10 @@ topicCompactionFrequencySec: 1800
 rebalanceCheckFreqSec: -1
 """
 
-_FACTORIES: Mapping[FunctionsWorker, tuple[str, str]] = {
-    "thread": ("thread.ThreadRuntimeFactory", "threadGroupName: functions"),
-    "process": ("process.ProcessRuntimeFactory", "logDirectory: logs/functions/"),
+_RUNTIME = "functionRuntimeFactoryConfigs"
+_FACTORIES: Mapping[FunctionsWorker, tuple[str, Mapping[str, Any]]] = {
+    "thread": ("thread.ThreadRuntimeFactory", {"threadGroupName": "functions"}),
+    "process": ("process.ProcessRuntimeFactory", {"logDirectory": "logs/functions/"}),
 }
 
 
@@ -141,10 +143,12 @@ def start(
     environment: Mapping[str, str],
     *,
     functions_worker: FunctionsWorker | None = None,
+    worker_settings: Mapping[str, Any] | None = None,
     dies_with_caller: bool = False,
 ) -> Standalone:
     """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
 
+    ``worker_settings`` are keys of ``functions_worker.yml``; those of its runtime factory are added to ours.
     ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
     ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
     """
@@ -154,7 +158,11 @@ def start(
         raise StandaloneError(f"{directory}: in use by process {running.identity.pid}; stop that one first")
     directory.mkdir(parents=True, exist_ok=True)
     ports = _read_ports(directory) or _free_ports()
-    command = [java, *_java_options(home, directory), *_arguments(directory, ports, functions_worker)]
+    command = [
+        java,
+        *_java_options(home, directory),
+        *_arguments(directory, ports, functions_worker, worker_settings or {}),
+    ]
     if dies_with_caller and (setpriv := shutil.which("setpriv", path=environment.get("PATH", os.defpath))):
         command = [setpriv, "--pdeathsig", "KILL", *command]
     log = directory / "standalone.log"
@@ -226,7 +234,9 @@ def _java_options(home: Path, directory: Path) -> list[str]:
     return [*_MEMORY, *opens, *defined, "-cp", f"{home}/conf:{home}/lib/*"]
 
 
-def _arguments(directory: Path, ports: _Ports, functions_worker: FunctionsWorker | None) -> list[str]:
+def _arguments(
+    directory: Path, ports: _Ports, functions_worker: FunctionsWorker | None, worker_settings: Mapping[str, Any]
+) -> list[str]:
     """The class and its arguments; writes the files that they name."""
     broker_file = directory / "standalone.conf"
     broker_file.write_text(_BROKER.format_map(vars(ports)))
@@ -236,9 +246,11 @@ def _arguments(directory: Path, ports: _Ports, functions_worker: FunctionsWorker
     arguments += ["--no-stream-storage"]
     if functions_worker is None:
         return [*arguments, "--no-functions-worker"]
-    factory, settings = _FACTORIES[functions_worker]
+    factory, runtime = _FACTORIES[functions_worker]
+    settings = yaml.safe_load(_WORKER.format(**vars(ports), factory=factory)) | worker_settings
+    settings[_RUNTIME] = {**runtime, **worker_settings.get(_RUNTIME, {})}
     worker_file = directory / "functions_worker.yml"
-    worker_file.write_text(_WORKER.format(**vars(ports), factory=factory, settings=settings))
+    worker_file.write_text(yaml.safe_dump(settings))
     return [*arguments, "--functions-worker-conf", str(worker_file)]
 
 

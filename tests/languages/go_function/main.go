@@ -1,6 +1,7 @@
 // A function in Go, for tests: it stands in for one that is made with Pulsar's Go function SDK, which the public
 // module proxy does not carry. It takes the same command line, speaks the same control service, and exclaims: the
 // output is the input with "!" behind it. Asked "has secret NAME", it says whether it was given one of that name.
+// It takes its time over an input that begins with "slow".
 package main
 
 import (
@@ -44,7 +45,10 @@ type config struct {
 	secrets map[string]any
 }
 
-const earliest = 1
+const (
+	earliest = 1
+	slowness = 5 * time.Millisecond
+)
 
 // readConfig does as the SDK: the JSON of the command line goes over what the file says.
 func readConfig(arguments []string) (config, error) {
@@ -94,6 +98,9 @@ func (c config) position() pulsar.SubscriptionInitialPosition {
 func (c config) process(input string) string {
 	if name, asked := strings.CutPrefix(input, "has secret "); asked {
 		return fmt.Sprintf("has secret %s: %t", name, c.secrets[name] != nil)
+	}
+	if strings.HasPrefix(input, "slow") {
+		time.Sleep(slowness)
 	}
 	return input + "!"
 }

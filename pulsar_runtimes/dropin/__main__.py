@@ -1,0 +1,3 @@
+from . import SCRIPT
+
+print(SCRIPT)
