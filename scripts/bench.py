@@ -4,6 +4,7 @@
 library (receive, send_async, acknowledge in the callback), alternating on one broker.
 ``instances``: how fast process instances become ready, and their proportional memory.
 ``memory``: how much the worker grows when large messages wait for a slow function, with a limit and without.
+``recovery``: how long after SIGKILL of a loaded instance the one that replaces it has its first output.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,7 +29,7 @@ from typing import Any
 import psutil
 import pulsar
 
-from pulsar_runtimes import FunctionSpec, Worker, parse_function_config, parse_worker_config
+from pulsar_runtimes import FunctionSpec, RestartPolicy, Worker, parse_function_config, parse_worker_config
 from pulsar_runtimes.config.document import parse_document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--messages", type=int, default=50_000, help="throughput: messages a round")
-    parser.add_argument("--rounds", type=int, default=5, help="throughput: rounds of each side")
+    parser.add_argument("--rounds", type=int, default=5, help="throughput, recovery: rounds")
     parser.add_argument("--instances", type=int, default=100, help="instances: how many")
     parser.add_argument("--plain", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -149,6 +152,48 @@ def instances(options: argparse.Namespace) -> None:
         print(f"  the launcher they are forked from: {launcher.memory_full_info().pss / MIB:.1f} MiB")
 
 
+# Recovery
+
+
+def recovery(options: argparse.Namespace) -> None:
+    """From SIGKILL of a loaded instance to the first output of the one that replaces it."""
+    # Each end counts as the first in a row, as it would in a night.
+    calm = RestartPolicy(up_seconds=0.0)
+    with running("process", {}, calm) as worker, client_of(worker) as client:
+        code = Path(worker.state_dir, "who.py")
+        code.write_text("import os\ndef process(input):\n    return str(os.getpid())\n")
+        function = function_of("recovery", "who", code)
+        worker.submit(function)
+        worker.wait_running(function.key)
+        ended = threading.Event()
+        load = threading.Thread(target=publish_until, args=(client, "recovery-in", ended))
+        load.start()
+        consumer = client.subscribe("recovery-out", "bench")
+        gaps = []
+        for _ in range(options.rounds):
+            old = pid_of(worker, function)
+            while consumer.receive().data() != str(old).encode():
+                pass  # it is under load now
+            killed = time.perf_counter()
+            os.kill(old, signal.SIGKILL)
+            while consumer.receive().data() == str(old).encode():
+                pass
+            gaps.append(time.perf_counter() - killed)
+            worker.wait_running(function.key)
+        ended.set()
+        load.join()
+    median, most = statistics.median(gaps), max(gaps)
+    print(f"  replaced and producing after: median {median:.2f} s, most {most:.2f} (0.5 is wanted)")
+
+
+def publish_until(client: pulsar.Client, topic: str, ended: threading.Event) -> None:
+    """300 messages a second."""
+    producer = client.create_producer(topic, block_if_queue_full=True)
+    while not ended.wait(1 / 300):
+        producer.send_async(b"x", lambda result, message_id: None)
+    producer.close()
+
+
 # Memory
 
 
@@ -207,12 +252,13 @@ client.close()
 
 
 @contextmanager
-def running(factory: str, section: dict[str, Any]) -> Iterator[Worker]:
+def running(factory: str, section: dict[str, Any], policy: RestartPolicy | None = None) -> Iterator[Worker]:
     """A worker on an embedded broker of its own, in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="pfrun-bench-") as directory:
         logs = {"logDirectory": f"{directory}/logs"} if factory == "process" else {}
         document = {"functionRuntimeFactoryClassName": factory, "functionRuntimeFactoryConfigs": section | logs}
-        with Worker(parse_worker_config(parse_document(json.dumps(document)), {}), state_dir=directory) as worker:
+        config = parse_worker_config(parse_document(json.dumps(document)), {})
+        with Worker(config, state_dir=directory, restart_policy=policy) as worker:
             yield worker
 
 
@@ -278,6 +324,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "throughput": throughput,
     "instances": instances,
     "memory": memory,
+    "recovery": recovery,
 }
 
 if __name__ == "__main__":

@@ -117,6 +117,19 @@ def _imported(path: Path) -> set[str]:
     return names
 
 
+# The page of differences
+
+
+def test_each_way_back_is_a_setting_that_exists() -> None:
+    """The last column of each table: keys, variables, options; `chmod +x` and classes are none of these."""
+    tables = [line for line in _text("docs/differences.md").splitlines() if line.startswith("| ")]
+    named = {name for line in tables for name in re.findall(r"`([A-Za-z_]+)(?:: \w+)?`", line.split(" | ")[-1])}
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pulsar_runtimes").rglob("*.py"))
+    assert {"strictReference", "enforceResources", "hungAfterSeconds", "pythonInstanceLocation"} <= named
+    assert [name for name in named if not re.search(rf"\b{name}\b", source)] == []
+    assert all(len(line.split(" | ")) == 4 for line in tables)
+
+
 # The tutorial
 
 
@@ -166,7 +179,7 @@ def test_every_command_that_is_named_exists() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    sorted(set(re.findall(r"(?<![\w/])scripts/[a-z]+", "".join(path.read_text("utf-8") for path in DOCUMENTS)))),
+    sorted(set(re.findall(r"(?<![\w/])scripts/[a-z-]+", "".join(path.read_text("utf-8") for path in DOCUMENTS)))),
 )
 def test_every_script_that_is_named_exists(script: str) -> None:
     assert (ROOT / script).is_file()

@@ -94,6 +94,13 @@ class Broker(abc.ABC):
         ended the hard way.
         """
 
+    def tend(self) -> None:
+        """A chance to look after itself, given several times a second while it runs. Quick; raises nothing.
+
+        A broker that finds itself in a state it cannot work in ends itself here: it is started again then.
+        """
+        return
+
     def log_lines(self, last: int) -> list[str]:
         """The last lines that the broker wrote, oldest first; empty when it keeps none."""
         return []

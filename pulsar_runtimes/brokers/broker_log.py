@@ -16,6 +16,7 @@ class BrokerLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._begin = 0
+        self._told = 0
 
     def open(self) -> IO[bytes]:
         """The file, to be appended to. What is written from now on is what :meth:`lines` answers.
@@ -26,8 +27,21 @@ class BrokerLog:
         if self.path.exists() and self.path.stat().st_size > LIMIT_BYTES:
             self.path.replace(self.path.with_name(self.path.name + ".1"))
         file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-        self._begin = file.tell()
+        self._begin = self._told = file.tell()
         return file
+
+    def news(self) -> str:
+        """What was written since the last call, or since :meth:`open`; no more than the last 64 KiB of it."""
+        try:
+            if self.path.stat().st_size <= self._told:
+                return ""
+            with open(self.path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._told, size - _TAIL_BYTES))
+                self._told = size
+                return file.read(_TAIL_BYTES).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def lines(self, last: int) -> list[str]:
         """The last lines since :meth:`open`, oldest first; empty when there are none."""

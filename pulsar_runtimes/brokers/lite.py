@@ -29,6 +29,8 @@ _PORT_ATTEMPTS = 3
 _POLL_SECONDS = 0.02
 _CONNECT_SECONDS = 1.0
 _TAIL_LINES = 10
+_LEAST_RUN_SECONDS = 1.0
+_RESET = "Connection reset by peer"
 
 # Metrics would listen on 0.0.0.0:8080. With the write buffer's own marks a consumer stalls for ever once some
 # 20 MiB wait for it; these are far above what any receiver queue holds.
@@ -94,6 +96,8 @@ class LiteBroker(Broker):
         self._changing = threading.Lock()
         self._port: LoopbackPort | None = None
         self._promised: int | None = None
+        self._started = 0.0
+        self._lost_client = False
         # Always replaced as a pair, so that observe() needs no lock.
         self._seen: tuple[Observation, GuardedProcess | None] = (Observation(Phase.CREATED), None)
 
@@ -122,6 +126,7 @@ class LiteBroker(Broker):
                     ) from error
                 raise
             self._promised = port.number
+            self._started, self._lost_client = time.monotonic(), False
             self._seen = (Observation(Phase.RUNNING), process)
             _logger.info("%s: accepts connections at %s", self.name, _url(port))
             return _url(port)
@@ -132,6 +137,20 @@ class LiteBroker(Broker):
         if code is None or seen.phase is not Phase.RUNNING:
             return seen
         return Observation(Phase.EXITED, code, f"{self.name}: {describe_exit(code)}; see {self._log.path}")
+
+    def tend(self) -> None:
+        """End a broker that has lost a client without noticing; the one that is started next serves the rest.
+
+        When a connection is reset, as it is when a process dies with messages unread, pulsar-lite keeps its
+        consumers for ever: their numbers stay taken, and the messages they had, and go on getting, reach nobody.
+        """
+        _, process = self._seen
+        self._lost_client = self._lost_client or _RESET in self._log.news()
+        if process is None or not self._lost_client or time.monotonic() - self._started < _LEAST_RUN_SECONDS:
+            return
+        _logger.warning("%s: a client died and left its consumers behind; starting the broker anew", self.name)
+        self._lost_client = False
+        process.stop(grace_seconds=LEFT_OVER_GRACE_SECONDS)
 
     def stop(self, *, grace_seconds: float) -> None:
         with self._changing:

@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from pulsar_runtimes.config.setting import Setting, Use, display
-from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.worker.worker import Worker
 
-from .function_settings import default_function_settings, list_function_settings
+from .function_settings import default_function_settings, list_function_settings, surroundings_of
 from .memory_sum import lines_of, sum_memory
 from .options import WorkerOptions, output_option, worker_options
 from .output import print_json, print_problems, print_table, print_title, print_warnings, problem_data
@@ -58,10 +57,10 @@ def _print_tables(worker: Worker, workload: Workload, *, every: bool) -> None:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
     for function in workload.functions:
         print_title(f"Function: {function.spec.key}, {function.file}")
-        if _runs_it_itself(worker, function):
-            _print_settings(list(_function_settings(worker, function, every=every)))
-        else:
+        if worker.factory.capabilities.runs_all_replicas:
             click.echo(_NO_TABLE)
+        else:
+            _print_settings(list(_function_settings(worker, function, every=every)))
 
 
 def _print_settings(settings: list[Setting]) -> None:
@@ -84,6 +83,9 @@ def _runtime_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
     """What stands in the runtime's section, and with ``every`` what its factory looked for in vain."""
     section = worker.config.runtime_section
     warned = {warning.path: warning.message for warning in section.warnings}
+    if not worker.factory.capabilities.runs_all_replicas:
+        idle = surroundings_of(worker).idle
+        warned |= {section.where(key): why for key, why in idle.items() if key in section.seen}
     for key in section:
         path = section.where(key)
         use = Use.WARNED if path in warned else Use.HONOURED
@@ -94,17 +96,14 @@ def _runtime_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
         yield Setting(section.where(key), "", _DEFAULT, Use.HONOURED)
 
 
-def _runs_it_itself(worker: Worker, function: LoadedFunction) -> bool:
-    """Whether it is pfrun's own Python instance that runs the function."""
-    return function.spec.language is Language.PYTHON and not worker.factory.capabilities.runs_all_replicas
-
-
 def _function_settings(worker: Worker, function: LoadedFunction, *, every: bool) -> Iterator[Setting]:
-    """What pfrun's own instance makes of each setting; nothing when another one runs the function."""
-    if _runs_it_itself(worker, function):
-        yield from list_function_settings(function.spec, function.section)
-        if every:
-            yield from default_function_settings(function.spec, function.section)
+    """What becomes of each setting in a local instance; nothing when the function runs elsewhere."""
+    if worker.factory.capabilities.runs_all_replicas:
+        return
+    around = surroundings_of(worker)
+    yield from list_function_settings(function.spec, function.section, around)
+    if every:
+        yield from default_function_settings(function.spec, function.section, around)
 
 
 def _as_data(worker: Worker | None, workload: Workload, *, every: bool) -> dict[str, Any]:

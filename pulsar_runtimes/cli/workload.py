@@ -183,7 +183,7 @@ def add_function_section(workload: Workload, section: Section, file: str = "") -
     found = list(_find_problems(workload, section, spec, base, file))
     if workload.worker is not None:
         if not workload.worker.factory.capabilities.runs_all_replicas:
-            warn_without_effect(spec, section)
+            warn_without_effect(spec, section, workload.worker)
         if not found:
             try:
                 spec = workload.worker.admit(spec, base)

@@ -118,7 +118,9 @@ class WorkerSettings:
     initial_broker_reconnect_max_retries: int = key("initialBrokerReconnectMaxRetries", 0, _NO, NO_METADATA)
     assignment_write_max_retries: int = key("assignmentWriteMaxRetries", 0, _NO, UNREAD)
     instance_liveness_check_freq_ms: int = key(
-        "instanceLivenessCheckFreqMs", 0, note="in whole seconds: the health check an instance may expect"
+        "instanceLivenessCheckFreqMs",
+        0,
+        note="in whole seconds: told to instances, which need it with strictReference only",
     )
     topic_compaction_frequency_sec: int = key("topicCompactionFrequencySec", 1800, _NO, NO_METADATA)
     metadata_store_operation_timeout_seconds: int = key(
@@ -172,7 +174,7 @@ class WorkerSettings:
     upload_builtin_sinks_sources: bool = key("uploadBuiltinSinksSources", True, _NO, NO_ARCHIVES)
     connectors_directory: str = key("connectorsDirectory", "./connectors", _NO, NO_ARCHIVES)
     functions_directory: str = key("functionsDirectory", "./functions", _NO, NO_ARCHIVES)
-    nar_extraction_directory: str = key("narExtractionDirectory", "/tmp")
+    nar_extraction_directory: str = key("narExtractionDirectory", "/tmp", note="only for Java functions")
     enable_classloading_of_builtin_files: bool = key("enableClassloadingOfBuiltinFiles", False, _NO, NO_ARCHIVES)
     enable_classloading_of_external_files: bool = key("enableClassloadingOfExternalFiles", False, _NO, NO_ARCHIVES)
     validate_connector_config: bool = key("validateConnectorConfig", False, _NO, NO_ARCHIVES)
@@ -218,21 +220,27 @@ class WorkerSettings:
     )
     runtime_customizer_class_name: str = key("runtimeCustomizerClassName", "")
     runtime_customizer_config: Mapping[str, Any] = key("runtimeCustomizerConfig", {})
-    function_instance_min_resources: Resources | None = key("functionInstanceMinResources", note="Kubernetes only")
-    function_instance_max_resources: Resources | None = key("functionInstanceMaxResources", note="Kubernetes only")
-    function_instance_resource_granularities: Resources | None = key(
-        "functionInstanceResourceGranularities", note="Kubernetes only; disk is never checked"
+    function_instance_min_resources: Resources | None = key(
+        "functionInstanceMinResources", note="checked for every runtime; disk is never checked"
     )
-    function_instance_resource_change_in_lock_step: bool = key("functionInstanceResourceChangeInLockStep", False)
+    function_instance_max_resources: Resources | None = key(
+        "functionInstanceMaxResources", note="checked for every runtime; disk is never checked"
+    )
+    function_instance_resource_granularities: Resources | None = key(
+        "functionInstanceResourceGranularities", note="checked for every runtime; disk is never checked"
+    )
+    function_instance_resource_change_in_lock_step: bool = key(
+        "functionInstanceResourceChangeInLockStep", False, note="only with functionInstanceResourceGranularities"
+    )
     additional_java_runtime_arguments: tuple[str, ...] = key(
         "additionalJavaRuntimeArguments", (), note="only for Java functions as processes or on Kubernetes"
     )
-    max_pending_async_requests: int = key("maxPendingAsyncRequests", 1000, minimum=1)
-    expose_admin_client_enabled: bool = key("exposeAdminClientEnabled", False)
+    max_pending_async_requests: int = key("maxPendingAsyncRequests", 1000, note="only for Java functions", minimum=1)
+    expose_admin_client_enabled: bool = key("exposeAdminClientEnabled", False, note="only for Java and Go functions")
     forward_source_message_property: bool = key(
         "forwardSourceMessageProperty", True, note="false overrides the setting of every function"
     )
-    ignore_unknown_config_fields: bool = key("ignoreUnknownConfigFields", False)
+    ignore_unknown_config_fields: bool = key("ignoreUnknownConfigFields", False, note="only for Java functions")
     state_storage_service_url: str = key("stateStorageServiceUrl", "", note="blank: functions have no state")
     state_storage_provider_implementation: str = key(
         "stateStorageProviderImplementation",

@@ -28,11 +28,13 @@ class SettingSupport:
     is_set: Callable[[FunctionSpec], bool]
 
 
-def _consumers(function: FunctionSpec) -> Iterator[ConsumerSpec]:
+def consumers(function: FunctionSpec) -> Iterator[ConsumerSpec]:
+    """How each input is read."""
     yield from function.source.input_specs.values()
 
 
-def _producer(function: FunctionSpec) -> ProducerSpec:
+def producer(function: FunctionSpec) -> ProducerSpec:
+    """How the output is written; all defaults when the function does not say."""
     return function.sink.producer_spec or ProducerSpec()
 
 
@@ -52,34 +54,34 @@ PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
         "inputSpecs.receiverQueueSize",
         Treatment.HONOURED,
         "the client memory limit may make it smaller",
-        lambda f: any(c.receiver_queue_size is not None for c in _consumers(f)),
+        lambda f: any(c.receiver_queue_size is not None for c in consumers(f)),
     ),
     SettingSupport(
         "inputSpecs.schemaType",
         Treatment.HONOURED,
         "string, json, avro or a class of the function's own",
-        lambda f: any(c.schema_type for c in _consumers(f)),
+        lambda f: any(c.schema_type for c in consumers(f)),
     ),
     SettingSupport(
-        "inputSpecs.serdeClassName", Treatment.HONOURED, "", lambda f: any(c.serde_class_name for c in _consumers(f))
+        "inputSpecs.serdeClassName", Treatment.HONOURED, "", lambda f: any(c.serde_class_name for c in consumers(f))
     ),
     SettingSupport(
         "inputSpecs.consumerProperties",
         Treatment.HONOURED,
         "",
-        lambda f: any(c.consumer_properties for c in _consumers(f)),
+        lambda f: any(c.consumer_properties for c in consumers(f)),
     ),
     SettingSupport(
         "inputSpecs.cryptoConfig",
         Treatment.REFUSED,
         f"end-to-end encryption is {_LATER}",
-        lambda f: any(c.crypto_spec is not None for c in _consumers(f)),
+        lambda f: any(c.crypto_spec is not None for c in consumers(f)),
     ),
     SettingSupport(
         "inputSpecs.poolMessages",
         Treatment.NO_EFFECT,
         "a setting of the Java client only",
-        lambda f: any(c.pool_messages for c in _consumers(f)),
+        lambda f: any(c.pool_messages for c in consumers(f)),
     ),
     SettingSupport("output", Treatment.HONOURED, "", lambda f: bool(f.sink.topic)),
     SettingSupport("outputSchemaType", Treatment.HONOURED, "", lambda f: bool(f.sink.schema_type)),
@@ -88,23 +90,29 @@ PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
         "producerConfig.maxPendingMessages",
         Treatment.HONOURED,
         "",
-        lambda f: bool(_producer(f).max_pending_messages),
+        lambda f: bool(producer(f).max_pending_messages),
+    ),
+    SettingSupport(
+        "producerConfig.maxPendingMessagesAcrossPartitions",
+        Treatment.HONOURED,
+        "",
+        lambda f: bool(producer(f).max_pending_messages_across_partitions),
     ),
     SettingSupport(
         "producerConfig.compressionType", Treatment.HONOURED, "", lambda f: f.sink.producer_spec is not None
     ),
-    SettingSupport("producerConfig.batchBuilder", Treatment.HONOURED, "", lambda f: bool(_producer(f).batch_builder)),
+    SettingSupport("producerConfig.batchBuilder", Treatment.HONOURED, "", lambda f: bool(producer(f).batch_builder)),
     SettingSupport(
         "producerConfig.useThreadLocalProducers",
         Treatment.NO_EFFECT,
         "one thread publishes all the same",
-        lambda f: _producer(f).use_thread_local_producers,
+        lambda f: producer(f).use_thread_local_producers,
     ),
     SettingSupport(
         "producerConfig.cryptoConfig",
         Treatment.REFUSED,
         f"end-to-end encryption is {_LATER}",
-        lambda f: _producer(f).crypto_spec is not None,
+        lambda f: producer(f).crypto_spec is not None,
     ),
     SettingSupport(
         "processingGuarantees",
@@ -156,8 +164,8 @@ PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
     SettingSupport("logTopic", Treatment.HONOURED, "lines logged during a call", lambda f: bool(f.log_topic)),
     SettingSupport(
         "resources",
-        Treatment.NO_EFFECT,
-        "the limits of a local process are not set in this version of pfrun",
+        Treatment.HONOURED,
+        "ram is all of the process; cpu where control groups can be had; disk is not limited",
         lambda f: f.resources is not None,
     ),
     SettingSupport(

@@ -184,7 +184,7 @@ class FunctionSpec:
     resources: Resources | None = None
     package_url: str = ""
     retry_details: RetrySpec | None = None
-    secrets_map: Mapping[str, Any] = field(default_factory=dict, metadata=_json(text=True))
+    secrets_map: Mapping[str, Any] = field(default_factory=dict, metadata=_json(text=True), repr=False)
     runtime_flags: str = ""
     component_type: ComponentType = ComponentType.UNKNOWN
     custom_runtime_options: str = ""

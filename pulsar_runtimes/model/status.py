@@ -30,6 +30,10 @@ class InstanceStatus:
     ``reason`` is why it is not running, or why it last ended; ``since`` is when the state began (seconds since
     the epoch); ``retry_in_seconds`` counts down to the next start in BACKOFF; ``last_lines`` are the last lines
     of the instance that ended last.
+
+    ``updating``: an update of the function is under way; what is told is the old instance until the new version is
+    ready, then the new one while the old drains. ``update_failure`` is why the last update failed, so that this is
+    still the version before it; empty once something else is asked for.
     """
 
     key: InstanceKey
@@ -42,6 +46,8 @@ class InstanceStatus:
     retry_in_seconds: float | None = None
     last_lines: tuple[str, ...] = field(default=(), repr=False)
     stats: InstanceStats | None = None
+    updating: bool = False
+    update_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +69,15 @@ class FunctionStatus:
 
     @property
     def has_failed(self) -> bool:
-        """Whether an instance was given up."""
-        return any(instance.state is State.FAILED for instance in self.instances)
+        """Whether an instance was given up, and no update is under way that may replace it."""
+        return any(instance.state is State.FAILED and not instance.updating for instance in self.instances)
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether another version is being brought in, or the one before is not quite gone."""
+        return any(instance.updating for instance in self.instances)
+
+    @property
+    def update_failure(self) -> str:
+        """Why the last update failed, empty when it did not: then what runs is the version before it."""
+        return next((instance.update_failure for instance in self.instances if instance.update_failure), "")

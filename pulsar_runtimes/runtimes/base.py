@@ -28,6 +28,9 @@ class Runtime(abc.ABC):
     may run while one of the others does.
     """
 
+    outlives_worker: bool = False
+    """Whether the instance is meant to go on when the worker ends: a worker that stops leaves it alone."""
+
     def __init__(self, spec: InstanceSpec) -> None:
         self.spec = spec
 
@@ -105,6 +108,13 @@ class RuntimeFactory(abc.ABC):
         Reads every key it knows through ``section``; the caller reports those left over. ``ConfigError`` names
         each bad key with its line. No process, thread or connection is started yet.
         """
+
+    def open(self) -> None:
+        """The worker begins: look for what an earlier one left. Called once, before the first ``create``.
+
+        ``LaunchError`` when this worker must not begin. Nothing to do for most.
+        """
+        return
 
     @abc.abstractmethod
     def create(self, spec: InstanceSpec) -> Runtime:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from pulsar_runtimes.model.details import details_json, html_safe_json
 from pulsar_runtimes.model.function import InstanceSpec, Language
@@ -45,8 +46,12 @@ def split_flags(flags: str) -> list[str]:
 class PythonDependencies:
     """That an instance installs what its function asks for, and where from; empty is the installer's default."""
 
-    repository: str = ""
-    extra_repository: str = ""
+    repository: str = field(default="", repr=False)
+    extra_repository: str = field(default="", repr=False)
+
+    def masked(self) -> Self:
+        """The same, fit to be shown: a URL may hold a password."""
+        return replace(self, repository=self.repository and "***", extra_repository=self.extra_repository and "***")
 
 
 def python_arguments(

@@ -26,13 +26,9 @@ def _random_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class InstanceDefaults:
-    """What the worker adds to each function to make its instances.
-
-    ``numbered_consumers``: the broker wants all consumers of a subscription to have different numbers.
-    """
+    """What the worker adds to each function to make its instances."""
 
     service_url: str
-    numbered_consumers: bool = False
     web_service_url: str = ""
     cluster_name: str = "standalone"
     expected_health_check_seconds: int = 30
@@ -67,9 +63,6 @@ def plan_instances(
             function_version=function_version,
             code_file=function.package,
             service_url=defaults.service_url,
-            first_consumer_number=max(0, number) * len(function.source.input_specs)
-            if defaults.numbered_consumers
-            else 0,
             web_service_url=defaults.web_service_url,
             cluster_name=defaults.cluster_name,
             expected_health_check_seconds=defaults.expected_health_check_seconds,

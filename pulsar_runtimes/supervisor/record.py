@@ -22,7 +22,7 @@ class Record:
     """One wanted instance. ``since`` is the clock's reading when the state began.
 
     ``failures`` counts ends in a row, ``restarts`` all starts after the first; ``reason`` and ``exit_code`` are
-    those of the last end.
+    those of the last end. ``was_ready``: it has been seen RUNNING, now or in an earlier life.
     """
 
     key: InstanceKey
@@ -33,6 +33,7 @@ class Record:
     starts: int = 0
     reason: str = ""
     exit_code: int | None = None
+    was_ready: bool = False
 
     def retry_at(self, policy: RestartPolicy) -> float:
         """When the next start is due, in BACKOFF."""
@@ -58,7 +59,7 @@ def step(record: Record, seen: Observation, now: float, policy: RestartPolicy) -
         case ((State.STARTING | State.RUNNING), Phase.EXITED):
             return _ended(record, seen, now, policy), Action.NONE
         case State.STARTING, Phase.RUNNING:
-            return replace(record, state=State.RUNNING, since=now), Action.NONE
+            return replace(record, state=State.RUNNING, since=now, was_ready=True), Action.NONE
         case State.RUNNING, Phase.RUNNING if record.failures and now - record.since >= policy.up_seconds:
             return replace(record, failures=0), Action.NONE
     return record, Action.NONE

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.function import InstanceSpec
@@ -16,34 +16,22 @@ from pulsar_runtimes.model.observation import Observation, Phase
 from pulsar_runtimes.model.status import InstanceStatus, State
 from pulsar_runtimes.runtimes.base import Runtime, RuntimeFactory
 
+from .generations import UNSEEN, Generations, Watched
 from .policy import RestartPolicy
 from .record import Action, Record, revive, step
+from .update import Move, Wanted, updates_in_place
+from .view import View
 
 _POOL_THREADS = 32
 _KEPT_LINES = 50
-_UNSEEN = Observation(Phase.CREATED)
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Watched:
-    """One instance the loop looks after. ``work`` is a start or stop under way on the pool."""
-
-    spec: InstanceSpec
-    record: Record
-    runtime: Runtime | None = None
-    work: Future[None] | None = None
-    start_failure: str | None = None
-    seen: Observation = _UNSEEN
-    since_wall: float = 0.0
-    last_lines: tuple[str, ...] = ()
 
 
 class Supervisor:
     """Starts, watches, restarts and stops instances of one factory.
 
-    All decisions are taken by :func:`step` in one thread, the loop; whatever may wait is done by a bounded
-    pool. ``want``, ``revive`` and ``statuses`` may be called from any thread.
+    All decisions are taken by :func:`step` and :func:`next_move` in one thread, the loop; whatever may wait is done
+    by a bounded pool. ``want``, ``wanted``, ``revive`` and ``statuses`` may be called from any thread.
     """
 
     def __init__(
@@ -54,16 +42,21 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         look_seconds: float = 0.5,
         stop_grace_seconds: float = 10.0,
+        prepare: Callable[[InstanceSpec], InstanceSpec] = lambda spec: spec,
     ) -> None:
+        """``prepare`` gives a spec what it must have anew at each start."""
         self._factory = factory
+        self._prepare = prepare
         self._policy = policy or RestartPolicy()
         self._clock = clock
         self._look_seconds = look_seconds
         self._grace_seconds = stop_grace_seconds
-        self._lock = threading.Lock()
-        self._wanted: dict[InstanceKey, InstanceSpec] = {}
-        self._revived: set[InstanceKey] = set()
-        self._watched: dict[InstanceKey, _Watched] = {}
+        self._lock = threading.Lock()  # what is wanted, and which instances there are: never held for an effect
+        self._update_policy = self._policy.for_update()
+        self._in_place = updates_in_place(factory.capabilities)
+        self._wanted: dict[FunctionKey, Wanted] = {}
+        self._revived: set[FunctionKey] = set()
+        self._functions: dict[FunctionKey, Generations] = {}
         self._awake = threading.Event()
         self._ending = False
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="supervisor-pool")
@@ -71,20 +64,38 @@ class Supervisor:
 
     # What is wanted
 
-    def want(self, function: FunctionKey, specs: Iterable[InstanceSpec]) -> None:
+    def want(self, function: FunctionKey, specs: Iterable[InstanceSpec], *, in_place: bool = False) -> None:
         """Make these the instances of ``function``, and no others. An empty list removes the function.
 
-        An instance whose spec is unchanged keeps running; a changed one is stopped and started anew.
+        Where only the number of instances differs, those that stay keep running. Anything else is an update: the
+        new instances are started beside the old ones, which stop when all new ones are ready. If one of the new
+        ones is given up first, the old ones go on, what is :meth:`wanted` is the old version again, and the status
+        tells why. Asking for something else replaces an update that is under way.
+
+        With ``in_place`` the old ones are stopped first, as they are when the backend replaces its instances by
+        itself, or when the old version has never worked.
         """
+        specs = tuple(specs)
         with self._lock:
-            self._wanted = {key: spec for key, spec in self._wanted.items() if key.function != function}
-            self._wanted |= {spec.key: spec for spec in specs}
+            if specs:
+                self._wanted[function] = Wanted(specs, in_place or self._in_place)
+            else:
+                self._wanted.pop(function, None)
+            if function in self._functions:
+                self._functions[function].update_failure = ""
         self.wake()
+
+    def wanted(self, function: FunctionKey) -> tuple[InstanceSpec, ...]:
+        """The instances that are wanted now: what was asked for last or, if that update failed, the ones before."""
+        with self._lock:
+            wanted = self._wanted.get(function)
+        return wanted.specs if wanted is not None else ()
 
     def revive(self, function: FunctionKey) -> None:
         """Start the instances of ``function`` again that were given up or wait for their next chance."""
         with self._lock:
-            self._revived |= {key for key in self._wanted if key.function == function}
+            if function in self._wanted:
+                self._revived.add(function)
         self.wake()
 
     def wake(self) -> None:
@@ -107,35 +118,69 @@ class Supervisor:
     def _wait_seconds(self) -> float:
         now = self._clock()
         due = [
-            watched.record.retry_at(self._policy) - now
-            for watched in self._watched.values()
-            if watched.record.state is State.BACKOFF
+            member.record.retry_at(self._policy) - now
+            for generations in self._functions.values()
+            for member in generations.members()
+            if member.record.state is State.BACKOFF and generations.may_start(member)
         ]
         return max(0.0, min([self._look_seconds, *due]))
 
     def tick(self) -> None:
         """Look at everything once and act. Never waits for an instance. The loop calls it; tests may."""
         with self._lock:
-            wanted, revived = dict(self._wanted), set(self._revived)
-        for key, spec in wanted.items():
-            if key not in self._watched:
-                self._watched[key] = _Watched(spec, Record(key, since=self._clock()), since_wall=time.time())
-        for key, watched in list(self._watched.items()):
-            if key in revived:
-                self._set(watched, revive(watched.record, self._clock()))
-            if wanted.get(key) != watched.spec:
-                self._remove(key, watched)
-            else:
-                self._advance(watched)
+            revived = set(self._revived)
+            for key in {**self._wanted, **self._functions}:
+                generations = self._functions.setdefault(key, Generations())
+                generations.follow(self._wanted.get(key), self._clock())
+                self._decide(key, generations)
+            functions = list(self._functions.items())
+        for key, generations in functions:
+            self._tend(key, generations, key in revived)
         with self._lock:  # only now: until it is done, statuses() tells that it is about to be
             self._revived -= revived
 
-    def _advance(self, watched: _Watched) -> None:
-        if watched.record.state is State.STOPPING:  # it was unwanted for a moment: let it end, then begin anew
-            self._remove(watched.record.key, watched)
+    def _decide(self, key: FunctionKey, generations: Generations) -> None:
+        """Let an update take its next step, if it is time. Called with the lock held."""
+        match generations.next_move():
+            case Move.HAND_OVER:
+                generations.hand_over()
+                _log.info("%s: the new version takes over", key)
+            case Move.WAY_BACK:
+                self._take_back(key, generations)
+
+    def _take_back(self, key: FunctionKey, generations: Generations) -> None:
+        current, failed = generations.current, generations.coming
+        assert current is not None and failed is not None
+        broken = next(member for member in failed.members.values() if member.record.state is State.FAILED)
+        generations.way_back()
+        if self._wanted.get(key) is failed.wanted:  # else something newer is wanted, and this failure is no news
+            self._wanted[key] = current.wanted
+            generations.update_failure = broken.record.reason
+            if broken.key in current.members:
+                current.members[broken.key].last_lines = broken.last_lines
+        _log.error("%s: the update failed, the version before it goes on: %s", key, broken.record.reason)
+
+    def _tend(self, key: FunctionKey, generations: Generations, revived: bool) -> None:
+        for member in list(generations.members()):
+            if revived:
+                self._set(member, revive(member.record, self._clock()))
+            self._advance(member, generations)
+        with self._lock:
+            self._decide(key, generations)
+        gone = [left for left in generations.leaving if self._remove(left)]
+        with self._lock:
+            generations.leaving = [left for left in generations.leaving if left not in gone]
+            if generations.is_gone:
+                del self._functions[key]
+
+    def _advance(self, watched: Watched, generations: Generations) -> None:
+        waits = watched.record.state in (State.WAITING, State.BACKOFF)
+        if waits and not generations.may_start(watched):
             return
+        is_new = generations.coming is not None and generations.coming.members.get(watched.key) is watched
+        policy = self._update_policy if is_new else self._policy
         watched.seen = self._observe(watched)
-        record, action = step(watched.record, watched.seen, self._clock(), self._policy)
+        record, action = step(watched.record, watched.seen, self._clock(), policy)
         ended = record.state in (State.BACKOFF, State.FAILED) and watched.record.state is not record.state
         if ended:
             self._keep_last_lines(watched)
@@ -143,7 +188,7 @@ class Supervisor:
         if action is Action.START:
             self._begin_start(watched)
 
-    def _observe(self, watched: _Watched) -> Observation:
+    def _observe(self, watched: Watched) -> Observation:
         if watched.work is not None:
             if not watched.work.done():  # how a start ends is told by start() itself
                 return Observation(Phase.STARTING)
@@ -155,12 +200,12 @@ class Supervisor:
         try:
             return watched.runtime.observe()
         except Exception as error:  # a backend that breaks the contract must not end the loop
-            _log.exception("%s: observing it failed", watched.record.key)
+            _log.exception("%s: observing it failed", watched.key)
             return Observation(Phase.UNKNOWN, reason=_one_line(error))
 
-    def _begin_start(self, watched: _Watched) -> None:
+    def _begin_start(self, watched: Watched) -> None:
         watched.start_failure = None
-        watched.seen = _UNSEEN
+        watched.seen = UNSEEN
         watched.runtime = None
         watched.work = self._submit(self._start, watched)
 
@@ -170,46 +215,47 @@ class Supervisor:
         future.add_done_callback(lambda _: self.wake())
         return future
 
-    def _start(self, watched: _Watched) -> None:
+    def _start(self, watched: Watched) -> None:
         """On the pool: make a runtime and start it."""
         try:
-            runtime = self._factory.create(watched.spec)
+            runtime = self._factory.create(self._prepare(watched.spec))
             watched.runtime = runtime
             runtime.start()
         except PfrunError as error:
             watched.start_failure = _one_line(error)
         except Exception as error:
-            _log.exception("%s: starting it failed", watched.record.key)
+            _log.exception("%s: starting it failed", watched.key)
             watched.start_failure = _one_line(error)
 
-    def _remove(self, key: InstanceKey, watched: _Watched) -> None:
+    def _remove(self, watched: Watched) -> bool:
+        """Bring one that is on its way out nearer to its end. Whether it is gone."""
         if watched.work is not None and not watched.work.done():
-            return  # a start under way ends first: what it starts has to be stopped, too
+            return False  # a start under way ends first: what it starts has to be stopped, too
         if watched.record.state is not State.STOPPING:
             self._set(watched, replace(watched.record, state=State.STOPPING, since=self._clock()))
             watched.work = self._submit(self._stop, watched, self._grace_seconds)
-            return
-        del self._watched[key]
-        _log.info("%s: stopped", key)
+            return False
+        _log.info("%s: stopped", watched.key)
         self.wake()
+        return True
 
-    def _stop(self, watched: _Watched, grace_seconds: float) -> None:
+    def _stop(self, watched: Watched, grace_seconds: float) -> None:
         """On the pool: stop the runtime, whatever it takes."""
         if watched.runtime is not None:
             try:
                 watched.runtime.stop(grace_seconds=grace_seconds)
             except Exception:
-                _log.exception("%s: stopping it failed", watched.record.key)
+                _log.exception("%s: stopping it failed", watched.key)
 
-    def _keep_last_lines(self, watched: _Watched) -> None:
+    def _keep_last_lines(self, watched: Watched) -> None:
         if watched.runtime is None:
             return
         try:
             watched.last_lines = tuple(watched.runtime.log_lines(_KEPT_LINES))
         except Exception:  # a backend that breaks the contract must not end the loop
-            _log.exception("%s: reading its last lines failed", watched.record.key)
+            _log.exception("%s: reading its last lines failed", watched.key)
 
-    def _set(self, watched: _Watched, record: Record) -> None:
+    def _set(self, watched: Watched, record: Record) -> None:
         """Take over the new record, and log a change of state where it was decided."""
         old, watched.record = watched.record, record
         if old.state is record.state:
@@ -229,42 +275,23 @@ class Supervisor:
     def statuses(self) -> list[InstanceStatus]:
         """Every wanted or still running instance, in the order of their keys. Does not wait for anything.
 
-        What was asked for counts at once: after ``want`` nothing old is told as running, after ``revive``
-        nothing as given up.
+        What was asked for counts at once: after ``want`` nothing that has to make room is told as running, after
+        ``revive`` nothing as given up.
         """
         now = self._clock()
+        nothing = Generations()
+        statuses: list[InstanceStatus] = []
         with self._lock:
-            wanted, revived = dict(self._wanted), set(self._revived)
-            watched = dict(self._watched)
-        statuses = []
-        for key, entry in watched.items():
-            status = self._status(entry, now)
-            if wanted.get(key) != entry.spec:
-                status = replace(status, state=State.STOPPING)
-            elif key in revived and status.state in (State.FAILED, State.BACKOFF):
-                status = replace(status, state=State.WAITING, retry_in_seconds=None)
-            statuses.append(status)
-        statuses += [InstanceStatus(key, State.WAITING, Phase.CREATED) for key in wanted if key not in watched]
+            for key in {**self._wanted, **self._functions}:
+                view = View(now, self._policy, self._wanted.get(key), key in self._revived)
+                statuses += view.of(self._functions.get(key, nothing))
         return sorted(statuses, key=lambda status: status.key)
-
-    def _status(self, watched: _Watched, now: float) -> InstanceStatus:
-        record = watched.record
-        retry = record.retry_at(self._policy) - now if record.state is State.BACKOFF else None
-        return InstanceStatus(
-            key=record.key,
-            state=record.state,
-            phase=watched.seen.phase,
-            reason=record.reason or watched.seen.reason,
-            exit_code=record.exit_code,
-            restarts=record.restarts,
-            since=watched.since_wall,
-            retry_in_seconds=None if retry is None else max(0.0, retry),
-            last_lines=watched.last_lines,
-        )
 
     def runtime(self, key: InstanceKey) -> Runtime | None:
         """The runtime of an instance, for what only it can answer (statistics, log lines)."""
-        watched = self._watched.get(key)
+        with self._lock:
+            generations = self._functions.get(key.function)
+            watched = generations.find(key) if generations is not None else None
         return watched.runtime if watched is not None else None
 
     # The end
@@ -278,19 +305,27 @@ class Supervisor:
         self.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
-        left = list(self._watched.values())
+        left = [
+            watched for function in self._functions.values() for watched in (*function.members(), *function.leaving)
+        ]
         # One thread each: behind the pool's bound the last ones would find their grace used up.
         with ThreadPoolExecutor(max(1, len(left)), thread_name_prefix="supervisor-stop") as stoppers:
             for future in [stoppers.submit(self._finish, watched, grace) for watched in left]:
                 future.result()
-        self._watched.clear()
+        with self._lock:
+            self._functions.clear()
         self._pool.shutdown()
 
-    def _finish(self, watched: _Watched, grace_seconds: float) -> None:
-        """What is under way ends first; then the runtime is stopped, unless that was what was under way."""
+    def _finish(self, watched: Watched, grace_seconds: float) -> None:
+        """What is under way ends first; then the runtime is stopped, unless that was what was under way.
+
+        One that is meant to go on without this worker does.
+        """
         deadline = time.monotonic() + grace_seconds
         if watched.work is not None:
             watched.work.result()
+        if watched.runtime is not None and watched.runtime.outlives_worker:
+            return
         if watched.record.state is not State.STOPPING:
             self._stop(watched, max(0.0, deadline - time.monotonic()))
 

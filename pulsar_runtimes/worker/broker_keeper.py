@@ -56,6 +56,7 @@ class BrokerKeeper:
             seen = self._broker.observe()
             if seen.phase is not Phase.EXITED:
                 failures = 0
+                self._broker.tend()
                 continue
             _log.error("the broker ended (%s); starting it again", seen.reason)
             try:

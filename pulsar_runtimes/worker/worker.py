@@ -17,7 +17,7 @@ from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.greeting import read_server_version
 from pulsar_runtimes.config.worker import WorkerConfig
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
-from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
@@ -29,6 +29,7 @@ from pulsar_runtimes.supervisor.supervisor import Supervisor
 
 from .admission import check_broker
 from .broker_keeper import BROKERS, EMBEDDED_BROKER, BrokerKeeper
+from .consumer_numbers import ConsumerNumbers
 from .java_types import resolve_java_types
 from .memory_ceiling import memory_ceiling_bytes as find_memory_ceiling
 from .package import resolve_package
@@ -80,10 +81,13 @@ class Worker:
         self._broker = BROKERS.find(broker)
         self._broker_limits = BrokerLimits() if self.service_url else self._broker.limits
         self._keeper: BrokerKeeper | None = None
+        self._numbers: ConsumerNumbers | None = None
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
         self.factory = self._make_factory()
-        self._supervisor = Supervisor(self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds)
+        self._supervisor = Supervisor(
+            self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds, prepare=self._prepare
+        )
         self._started = False
         self._stopped = False
 
@@ -119,7 +123,8 @@ class Worker:
         """Start the broker, if it is ours, and begin to run what was submitted.
 
         ``BrokerError`` when it cannot be started, ``AdmissionError`` when the one that was named turns out to be
-        unable to serve a function that was submitted; nothing runs then.
+        unable to serve a function that was submitted, ``LaunchError`` when an earlier worker still holds its
+        instances; nothing runs then.
         """
         if self._started:
             raise PfrunError("this worker was started already")
@@ -132,9 +137,17 @@ class Worker:
             keeper = BrokerKeeper(self._broker, self.state_dir, self.environment)
             self.service_url = keeper.start()
             self._keeper = keeper
+        if not self._broker_limits.tells_consumers_apart:
+            self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._numbers = ConsumerNumbers(self.state_dir / "consumer-numbers.json")
+        try:
+            self.factory.open()
+        except PfrunError:
+            self.stop()
+            raise
         with self._lock:
             for function in self._functions.values():
-                self._supervisor.want(function.key, self.plan(function))
+                self._want(function)
         self._supervisor.start()
 
     def _meet_broker(self) -> None:
@@ -184,32 +197,44 @@ class Worker:
         return function
 
     def submit(self, function: FunctionSpec, base: Path | None = None) -> None:
-        """Run ``function``, now or when the worker is started; one of the same name is replaced.
+        """Run ``function``, now or when the worker is started; one of the same name is updated to it.
 
-        Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit` has it.
+        The instances of before keep working until all new ones are ready. If one of those is given up first, they
+        go on, :meth:`status` tells why, and :meth:`functions` has the function of before; submitting the new one
+        again tries again. Another parallelism only adds or ends instances. Submitting what runs already changes
+        nothing. ``AdmissionError`` as :meth:`admit` has it.
         """
         function = self.admit(function, base)
         with self._lock:
-            if self._functions.get(function.key) == function:
-                return
             self._functions[function.key] = function
             if self._started:
-                self._supervisor.want(function.key, self.plan(function))
+                self._want(function)
+
+    def _want(self, function: FunctionSpec) -> None:
+        # Only our Python instance counts its consumers from where it is told: others would meet.
+        in_place = not self._broker_limits.tells_consumers_apart and function.language is not Language.PYTHON
+        self._supervisor.want(function.key, self.plan(function), in_place=in_place)
+
+    def _prepare(self, spec: InstanceSpec) -> InstanceSpec:
+        return spec if self._numbers is None else self._numbers.number(spec)
 
     def remove(self, key: FunctionKey | str) -> None:
         """Stop a function and forget it. ``AdmissionError`` when there is none of that name."""
         key = self._known(key)
         with self._lock:
-            del self._functions[key]
-        self._supervisor.want(key, ())
+            self._functions.pop(key, None)
+            self._supervisor.want(key, ())
 
     def revive(self, key: FunctionKey | str) -> None:
         """Give the instances that were given up a new chance, with the code as it is now."""
         self._supervisor.revive(self._known(key))
 
     def functions(self) -> tuple[FunctionSpec, ...]:
-        """What was submitted, in the order of names."""
+        """What was submitted, in the order of names; where an update failed, the function that runs in its place."""
         with self._lock:
+            for key in self._functions:
+                for spec in self._supervisor.wanted(key)[:1]:
+                    self._functions[key] = spec.function
             return tuple(self._functions[key] for key in sorted(self._functions))
 
     def plan(self, function: FunctionSpec) -> tuple[InstanceSpec, ...]:
@@ -217,7 +242,6 @@ class Worker:
         config = self.config
         defaults = InstanceDefaults(
             service_url=self.service_url or "pulsar://127.0.0.1",
-            numbered_consumers=not self._broker_limits.tells_consumers_apart,
             web_service_url=config.pulsar_web_service_url,
             cluster_name=config.pulsar_functions_cluster or "standalone",
             expected_health_check_seconds=config.expected_health_check_seconds,
@@ -269,8 +293,17 @@ class Worker:
         return status
 
     def wait_running(self, key: FunctionKey | str, *, seconds: float = 30.0) -> FunctionStatus:
-        """Wait until all instances run. ``PfrunError`` with the reason as soon as one is given up."""
-        status = self.wait(key, lambda seen: seen.is_running or seen.has_failed, seconds=seconds)
+        """Wait until all instances run and no update is under way any more.
+
+        ``PfrunError`` with the reason as soon as an instance is given up, or when the last update failed.
+        """
+
+        def is_settled(seen: FunctionStatus) -> bool:
+            return (seen.is_running and not seen.is_updating) or seen.has_failed or bool(seen.update_failure)
+
+        status = self.wait(key, is_settled, seconds=seconds)
+        if status.update_failure:
+            raise PfrunError(f"{key}: the update failed: {status.update_failure}")
         if status.has_failed:
             raise PfrunError(f"{key}: {next(i.reason for i in status.instances if i.reason)}")
         return status

@@ -71,12 +71,12 @@ def test_the_file_is_named_by_a_variable_when_no_option_names_one(
 
 def test_a_warning_is_told_and_fails_nothing(pfrun: Pfrun, write: Write, function: Function) -> None:
     write("worker.yml", "workerPortt: 12\n")
-    ran = pfrun("check", "-c", "worker.yml", "--function-config", function(more="resources: {cpu: 1}"))
-    why = "the limits of a local process are not set in this version of pfrun"
+    ran = pfrun("check", "-c", "worker.yml", "--function-config", function(more="customRuntimeOptions: '{}'"))
+    why = "read by the Kubernetes runtime only"
     assert ran.code == 0
     assert ran.err.splitlines() == [
         "warning: worker.yml:1: workerPortt: is not a known key and has no effect; did you mean 'workerPort'?",
-        f"warning: f.yml:7: resources: has no effect: {why}",
+        f"warning: f.yml:7: customRuntimeOptions: has no effect: {why}",
     ]
 
 

@@ -13,7 +13,7 @@ from tests.cli.daemon import PFRUN, run_on_terminal, run_process
 
 Function = Callable[..., str]
 
-WITH_WARNING = "resources: {cpu: 1}"
+WITH_WARNING = "customRuntimeOptions: '{}'"
 
 
 def test_a_terminal_has_colours(function: Function) -> None:

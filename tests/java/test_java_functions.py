@@ -162,7 +162,7 @@ def test_java_works_on_the_embedded_broker_when_its_schemas_are_named(
     worker = java(pulsarServiceUrl=broker_url)
     with pytest.raises(AdmissionError, match=r"a Java function without a schemaType for .*f-in.*f-out"):
         worker.submit(_java(build, greeter))
-    named = {"inputSpecs": {topic("f-in"): {"schemaType": "STRING"}}, "outputSchemaType": "STRING"}
+    named: dict[str, Any] = {"inputSpecs": {topic("f-in"): {"schemaType": "STRING"}}, "outputSchemaType": "STRING"}
     function = _java(build, greeter, inputs=None, **named)
     worker.submit(function)
     worker.wait_running(function.key, seconds=STARTS_WITHIN)

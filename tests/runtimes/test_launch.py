@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
-from pulsar_runtimes.runtimes.process.launch import Launch, plan_launch
+from pulsar_runtimes.runtimes.command import PythonDependencies
+from pulsar_runtimes.runtimes.go_command import SECRET_KEYS
+from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint, plan_launch
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
 from pulsar_runtimes.runtimes.process.places import Places, read_places
 from pulsar_runtimes.testing import function_spec, instance_spec
@@ -86,12 +89,19 @@ def test_the_options_of_java_are_quoted_for_its_argument_file() -> None:
     assert json.loads(json.loads(unquoted.strip("'"))["userConfig"]) == {"q": 'a "b" \\ c'}
 
 
-def test_what_go_is_told_is_split_between_the_command_line_and_the_file() -> None:
+def test_go_is_shown_what_is_no_secret_and_its_file_has_everything() -> None:
     launched = launch(spec_of(Language.GO), places_of())
     assert launched.command is not None
-    shown, hidden = json.loads(launched.command[2]), json.loads(launched.options)
-    assert not shown.keys() & hidden.keys()
-    assert shown["port"] == 4001 and hidden["clientAuthenticationParameters"] == "token:open-sesame"
+    shown, everything = json.loads(launched.command[2]), json.loads(launched.options)
+    assert everything | shown == everything
+    assert everything.keys() - shown.keys() == set(SECRET_KEYS)
+    assert shown["port"] == 4001 and everything["clientAuthenticationParameters"] == "token:open-sesame"
+
+
+def test_the_file_of_go_is_yaml_whatever_stands_in_it() -> None:
+    odd = {"face": "\U0001f600", "delete": "\x7f", "c1": "\x85", "mark": "\ufeff", "quote": "'\"\\"}
+    options = launch(spec_of(Language.GO, user_config=odd), places_of()).options
+    assert json.loads(yaml.safe_load(options)["userConfig"]) == odd
 
 
 def test_the_python_path_is_what_will_be_used() -> None:
@@ -117,3 +127,46 @@ def test_the_java_instance_is_found_by_key_then_variable_then_home(
 def test_the_class_path_is_that_beside_the_instance_unless_it_is_named() -> None:
     assert places_of().java.class_path == "/opt/pulsar/lib/*"
     assert places_of(functionInstanceClassPath="/x/*").java.class_path == "/x/*"
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"function_id": "other", "function_version": "other"}, True),
+        ({"port": 1, "metrics_port": 2, "first_consumer_number": 7}, True),
+        ({"service_url": "pulsar://elsewhere:6650"}, False),
+        ({"auth": ClientAuth("TOKEN", "token:other")}, False),
+        ({"function": function_spec(secrets_map={"PASSWORD": "other"})}, False),
+        ({"function": function_spec(user_config={"a": 1})}, False),
+        ({"instance_id": 1}, False),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_a_fingerprint_tells_whether_an_instance_would_be_the_same(change: dict[str, Any], same: bool) -> None:
+    def mark(spec: InstanceSpec) -> str:
+        return fingerprint(spec, lambda same: launch(same, places_of()))
+
+    spec = spec_of(Language.PYTHON)
+    assert (mark(spec) == mark(replace(spec, **change))) is same
+
+
+def test_a_fingerprint_changes_with_the_code(tmp_path: Path) -> None:
+    code = tmp_path / "f.py"
+    spec = replace(spec_of(Language.PYTHON), code_file=str(code))
+    code.write_text("one")
+    before = fingerprint(spec, lambda same: launch(same, places_of()))
+    code.write_text("two")
+    assert fingerprint(spec, lambda same: launch(same, places_of())) != before
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"pythonInstanceLocation": "/opt/python_instance_main.py"}], ids=["ours", "theirs"]
+)
+def test_a_python_instance_is_told_to_install_and_a_password_of_a_repository_is_hidden(keys: dict[str, Any]) -> None:
+    wanted = PythonDependencies("https://me:hunter3@host/simple")
+    spec = spec_of(Language.PYTHON, runtime_flags="-O")
+    launched = plan_launch(spec, places_of(**keys), code_cache=Path("/c"), dependencies=wanted)
+    assert launched.command is not None
+    assert "--install_usercode_dependencies" in launched.command
+    assert "hunter3" not in " ".join(launched.command) and "hunter3" in launched.options
+    assert "hunter3" not in repr(wanted) + repr(wanted.masked())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from pulsar_runtimes.model.function import ConsumerSpec, Language, SourceSpec
+from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.model.observation import Capabilities
 from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.testing import function_spec
@@ -37,14 +35,6 @@ def test_the_instances_of_one_plan_share_ids_that_are_new_each_time() -> None:
 def test_given_ids_make_equal_plans() -> None:
     plans = [plan_instances(function_spec(), EACH, DEFAULTS, new_id=lambda: "id") for _ in range(2)]
     assert plans[0] == plans[1]
-
-
-@pytest.mark.parametrize(("numbered", "numbers"), [(False, [0, 0, 0]), (True, [0, 2, 4])])
-def test_consumers_are_numbered_only_for_a_broker_that_needs_it(numbered: bool, numbers: list[int]) -> None:
-    inputs = {f"persistent://public/default/{name}": ConsumerSpec() for name in "ab"}
-    function = function_spec(parallelism=3, source=SourceSpec(input_specs=inputs))
-    specs = plan_instances(function, EACH, replace(DEFAULTS, numbered_consumers=numbered))
-    assert [spec.first_consumer_number for spec in specs] == numbers
 
 
 @pytest.mark.parametrize(

@@ -31,5 +31,17 @@ def test_the_same_failure_of_the_same_instance_waits_equally_long() -> None:
 
 def test_the_promised_defaults() -> None:
     assert RestartPolicy() == RestartPolicy(
-        initial_seconds=0.2, factor=2.0, max_seconds=60.0, jitter=0.2, up_seconds=10.0, give_up_after=8
+        initial_seconds=0.2,
+        factor=2.0,
+        max_seconds=60.0,
+        jitter=0.2,
+        up_seconds=10.0,
+        give_up_after=8,
+        give_up_update_after=3,
     )
+
+
+@pytest.mark.parametrize(("usual", "update", "expected"), [(8, 3, 3), (2, 3, 2)])
+def test_an_update_is_never_given_more_chances_than_a_start(usual: int, update: int, expected: int) -> None:
+    policy = RestartPolicy(give_up_after=usual, give_up_update_after=update)
+    assert policy.for_update() == RestartPolicy(give_up_after=expected, give_up_update_after=update)

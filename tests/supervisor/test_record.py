@@ -87,6 +87,13 @@ def test_the_reason_of_the_last_end_stays_while_it_runs_again() -> None:
     assert (running.state, running.reason, running.exit_code) == (RUNNING, "it was killed", -9)
 
 
+def test_it_is_remembered_that_it_was_ready_once() -> None:
+    assert not record(STARTING).was_ready
+    running, _ = step(record(STARTING), Observation(Phase.RUNNING), NOW, POLICY)
+    ended, _ = step(running, Observation(Phase.EXITED), NOW, POLICY)
+    assert (running.was_ready, ended.state, ended.was_ready) == (True, BACKOFF, True)
+
+
 def test_the_first_start_is_no_restart() -> None:
     first, _ = step(record(WAITING, starts=0), Observation(Phase.CREATED), NOW, POLICY)
     assert (first.starts, first.restarts) == (1, 0)

@@ -3,65 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import InstanceSpec
-from pulsar_runtimes.model.names import FunctionKey
 from pulsar_runtimes.model.observation import Observation, Phase
-from pulsar_runtimes.model.status import InstanceStatus, State
-from pulsar_runtimes.supervisor.policy import RestartPolicy
+from pulsar_runtimes.model.status import State
 from pulsar_runtimes.supervisor.supervisor import Supervisor
 from pulsar_runtimes.testing import FakeClock, FakeRuntime, FakeRuntimeFactory, Script, function_spec, instance_spec
+from tests.supervisor.stage import POLICY, Stage, key
 from tests.waiting import until
-
-POLICY = RestartPolicy(initial_seconds=1.0, factor=2.0, jitter=0.0, up_seconds=10.0, give_up_after=3)
-
-
-class Stage:
-    """A supervisor, its fake factory, and the clock of both."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.factory = FakeRuntimeFactory(clock=clock, sleep=clock.advance)
-        self.supervisor = Supervisor(self.factory, POLICY, clock=clock, stop_grace_seconds=7.0)
-
-    def want(self, name: str, instances: int = 1, **changes: object) -> list[InstanceSpec]:
-        function = function_spec(name=name, **changes)
-        specs = [instance_spec(function=function, instance_id=number) for number in range(instances)]
-        self.supervisor.want(function.key, specs)
-        return specs
-
-    def states(self) -> dict[str, State]:
-        return {f"{status.key.function.name}:{status.key.instance_id}": status.state for status in self.statuses()}
-
-    def statuses(self) -> list[InstanceStatus]:
-        self.supervisor.tick()
-        return self.supervisor.statuses()
-
-    def until(self, **states: State) -> None:
-        """Tick, without letting time pass, until instance 0 of each function named is in its state."""
-        wanted = {f"{name}:0": state for name, state in states.items()}
-        until(self.states, lambda seen: seen.items() >= wanted.items(), seconds=5)
-
-    def the(self, name: str) -> InstanceStatus:
-        (status,) = [status for status in self.statuses() if status.key.function.name == name]
-        return status
-
-
-@pytest.fixture
-def stage(fake_clock: FakeClock) -> Iterator[Stage]:
-    stage = Stage(fake_clock)
-    yield stage
-    stage.supervisor.stop()
-
-
-def key(name: str) -> FunctionKey:
-    return FunctionKey("public", "default", name)
-
 
 # Starting
 
@@ -214,17 +168,6 @@ def test_the_last_lines_of_what_ended_are_kept(stage: Stage) -> None:
 
 
 # Changing
-
-
-def test_a_changed_spec_is_stopped_then_started(stage: Stage) -> None:
-    stage.want("f")
-    stage.until(f=State.RUNNING)
-    (new,) = stage.want("f", class_name="exclaim.Louder")
-    until(lambda: (stage.statuses(), stage.factory.calls)[1], lambda calls: len(calls) == 3, seconds=5)
-    stage.until(f=State.RUNNING)
-    assert [call.verb for call in stage.factory.calls] == ["start", "stop", "start"]
-    assert stage.factory.runtimes[-1].spec == new
-    assert stage.the("f").restarts == 0
 
 
 def test_an_equal_spec_changes_nothing(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import psutil
 import pulsar
 import pytest
 
+from pulsar_runtimes import LaunchError
 from pulsar_runtimes.model.function import FunctionSpec
+from pulsar_runtimes.runtimes.process.runtime import ProcessRuntime
 from tests.channel import Channel
 from tests.waiting import is_alive, until
-from tests.workers import SAMPLES, Build
+from tests.workers import SAMPLES, Build, Run
 
 pytestmark = pytest.mark.broker
 
@@ -50,6 +53,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield launch
     for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
         process.kill()
         process.communicate()
 
@@ -110,6 +116,70 @@ def test_after_sigterm_every_acknowledged_input_has_its_output(
     left = _backlog(pulsar_client, function)
     assert left  # otherwise the end came too late to show anything
     assert words - left <= set(talk.poll())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_a_worker_that_comes_again_adopts_its_instances(
+    ending: signal.Signals,
+    start: Start,
+    build: Build,
+    broker_url: str,
+    run: Run,
+    channel: Callable[[FunctionSpec], Channel],
+    tmp_path: Path,
+) -> None:
+    kept, changed, unwanted = (build("Exclaim", name=name) for name in ("kept", "changed", "unwanted"))
+    keys = {"pulsarServiceUrl": broker_url, "functionRuntimeFactoryConfigs": _keeping(tmp_path)}
+    first = start("process", [_document(function) for function in (kept, changed, unwanted)], **keys)
+    until(lambda: len(_instances(first.pid)), lambda count: count == 3)
+    talk = channel(kept)
+    assert talk.ask("before") == "before!"
+    before = {psutil.Process(pid).name(): psutil.Process(pid) for pid in _instances(first.pid)}
+    first.send_signal(ending)
+    first.wait(timeout=15)
+    assert talk.ask("between") == "between!"  # nobody looks after it, and it works
+
+    second = run("process", **keys)
+    again = build("Exclaim", name="changed", userConfig={"new": "setting"})
+    for function in (kept, again):
+        second.submit(function)
+        second.wait_running(function.key)
+
+    def pid_of(function: FunctionSpec) -> int:
+        (instance,) = second.status(function.key).instances
+        runtime = second.runtime(instance.key)
+        assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
+        return runtime.pid
+
+    assert pid_of(kept) == before["pf:kept-0"].pid
+    assert before["pf:kept-0"].is_running()  # this very process, by its start time
+    assert pid_of(again) != before["pf:changed-0"].pid
+    until(
+        lambda: [name for name, process in before.items() if process.is_running()], lambda left: left == ["pf:kept-0"]
+    )
+    assert talk.ask("after") == "after!"
+    (seen,) = second.status(kept.key, stats=True).instances
+    assert seen.stats is not None and seen.stats.processed >= 2
+    for function in (kept, again):
+        second.remove(function.key)
+    until(second.statuses, lambda left: not left)
+    assert not before["pf:kept-0"].is_running()
+
+
+@pytest.mark.slow
+def test_two_workers_never_look_after_the_same_instances(
+    start: Start, build: Build, broker_url: str, run: Run, tmp_path: Path
+) -> None:
+    keys = {"pulsarServiceUrl": broker_url, "functionRuntimeFactoryConfigs": _keeping(tmp_path)}
+    start("process", [_document(build("Exclaim"))], **keys)
+    until(lambda: (tmp_path / "state" / "process" / "launcher.sock").exists())
+    with pytest.raises(LaunchError, match="another worker that uses this state directory is still there"):
+        run("process", **keys)
+
+
+def _keeping(tmp_path: Path) -> dict[str, Any]:
+    return {"logDirectory": str(tmp_path / "logs"), "keepInstancesOnExit": True}
 
 
 def _backlog(client: pulsar.Client, function: FunctionSpec) -> set[str]:

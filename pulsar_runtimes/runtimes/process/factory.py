@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.section import MISSING, Section
 from pulsar_runtimes.instance.support import check_supported
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities
 from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
 from pulsar_runtimes.runtimes.command import PythonDependencies, masked_spec
-from pulsar_runtimes.runtimes.memory_limit import parse_client_memory_limit
+from pulsar_runtimes.runtimes.memory_limit import KEY, parse_client_memory_limit
 from pulsar_runtimes.runtimes.process.health import HealthPolicy, HealthProbe
 from pulsar_runtimes.runtimes.process.launch import Launch, plan_launch, plan_reference_launch
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
@@ -33,6 +33,7 @@ class ProcessRuntimeFactory(RuntimeFactory):
     has one of its own; ``hungAfterSeconds`` is the silence after which an instance counts as hung, 0 for never;
     ``enforceResources`` (true) holds an instance to its function's cpu and ram; ``installUserCodeDependencies`` and
     the two repositories are those of the Kubernetes runtime;
+    ``keepInstancesOnExit`` leaves the instances to the next worker of the same state directory;
     ``strictReference`` launches as Apache Pulsar's worker does, argument by argument.
     """
 
@@ -49,14 +50,18 @@ class ProcessRuntimeFactory(RuntimeFactory):
         strict_reference: bool = False,
         enforce_resources: bool = True,
         dependencies: PythonDependencies | None = None,
+        keep_instances: bool = False,
     ) -> None:
+        self._keep_instances = keep_instances
         self._context = context
         self._enforce_resources = enforce_resources
         self._dependencies = dependencies
         self._places = places
         self._client_memory_bytes = client_memory_bytes
         self._strict_reference = strict_reference
-        self._launcher = LauncherClient(context.state_dir / "process", context.environment, context.wake)
+        self._launcher = LauncherClient(
+            context.state_dir / "process", context.environment, context.wake, keep=keep_instances
+        )
         self._probe = HealthProbe(health or HealthPolicy())
 
     @classmethod
@@ -66,10 +71,17 @@ class ProcessRuntimeFactory(RuntimeFactory):
         limit = parse_client_memory_limit(section)
         hung_after = section.number("hungAfterSeconds", HealthPolicy().hung_after_seconds, minimum=0)
         enforce = section.boolean("enforceResources", True)
+        keep = section.boolean("keepInstancesOnExit")
         install = section.boolean("installUserCodeDependencies")
         dependencies = PythonDependencies(
             section.text("pythonDependencyRepository"), section.text("pythonExtraDependencyRepository")
         )
+        if reference:
+            for key in (KEY, "enforceResources", "installUserCodeDependencies"):
+                if section.raw(key) is not MISSING:
+                    section.warn(
+                        key, "has no effect: with strictReference instances are launched as the reference does"
+                    )
         section.done()
         return cls(
             context,
@@ -79,7 +91,11 @@ class ProcessRuntimeFactory(RuntimeFactory):
             strict_reference=reference,
             enforce_resources=enforce,
             dependencies=dependencies if install else None,
+            keep_instances=keep,
         )
+
+    def open(self) -> None:
+        self._launcher.open()
 
     def check(self, spec: InstanceSpec) -> None:
         check_language(self, spec)
@@ -113,11 +129,19 @@ class ProcessRuntimeFactory(RuntimeFactory):
 
     def create(self, spec: InstanceSpec) -> ProcessRuntime:
         return ProcessRuntime(
-            spec, self._launcher, self._probe, self.launch, python_path=self._places.extra_dependencies
+            spec,
+            self._launcher,
+            self._probe,
+            self.launch,
+            python_path=self._places.extra_dependencies,
+            outlives_worker=self._keep_instances,
         )
 
     def launch(self, spec: InstanceSpec) -> Launch:
         """How ``spec`` is launched, with the ports it has. No side effects."""
+        return self._launch(spec, self._dependencies)
+
+    def _launch(self, spec: InstanceSpec, dependencies: PythonDependencies | None) -> Launch:
         spec = replace(spec, client_memory_bytes=self._client_memory_bytes)
         if self._strict_reference:
             return plan_reference_launch(spec, self._places)
@@ -126,12 +150,12 @@ class ProcessRuntimeFactory(RuntimeFactory):
             self._places,
             code_cache=self._context.state_dir / "code",
             inherited_path=self._context.environment.get("PYTHONPATH", ""),
-            dependencies=self._dependencies,
+            dependencies=dependencies,
             enforce_resources=self._enforce_resources,
         )
 
     def render(self, spec: InstanceSpec) -> str:
-        launch = self.launch(masked_spec(spec))
+        launch = self._launch(masked_spec(spec), self._dependencies.masked() if self._dependencies else None)
         how = "own program" if launch.command else "forked from the preloaded launcher"
         lines = [f"# {spec.key}, {how}, log {launch.log_file}"]
         if launch.options:

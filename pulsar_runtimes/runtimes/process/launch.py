@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pulsar_runtimes._version import __version__
 from pulsar_runtimes.instance.environment import CODE_CACHE_VARIABLE, LOGGING_CONFIG_FILE
+from pulsar_runtimes.model.details import html_safe_json
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.runtimes.command import PythonDependencies, python_arguments, split_flags, without_secrets
 from pulsar_runtimes.runtimes.go_command import SECRET_KEYS, go_command, go_config
@@ -48,20 +52,36 @@ class Launch:
         """The command line for people."""
         return shlex.join(self.command or (*own_python(""), *self.arguments))
 
-    def request(self, name: str, python_path: str) -> dict[str, Any]:
-        """What the launcher is asked for."""
+    def request(self, spec: InstanceSpec, python_path: str, fingerprint: str, ports: tuple[int, int]) -> dict[str, Any]:
+        """What the launcher is asked for; ``ports`` are those that the instance was given."""
         return {
-            "name": name,
+            "name": f"pf:{spec.function.name}-{spec.instance_id}",
+            "key": str(spec.key),
             "log_file": str(self.log_file),
             "environment": dict(self.environment),
             "python_path": [python_path] if python_path else [],
             "command": self.command,
             "arguments": self.arguments,
             "options": self.options,
+            "fingerprint": fingerprint,
+            "port": ports[0],
+            "metrics_port": ports[1],
             "language": self.language.name,
             "cpu": self.cpu,
             "ram_bytes": self.ram_bytes,
         }
+
+
+def fingerprint(spec: InstanceSpec, plan: Callable[[InstanceSpec], Launch]) -> str:
+    """Equal for two starts that make the same instance: same launch, same code, same pfrun."""
+    code = Path(spec.code_file)
+    content = hashlib.sha256(code.read_bytes()).hexdigest() if code.is_file() else ""
+    # What is drawn anew at each start.
+    same = replace(spec, function_id="", function_version="", port=0, metrics_port=0, first_consumer_number=0)
+    launch = plan(same)
+    told = (launch.command, launch.arguments, launch.options, sorted(launch.environment.items()))
+    parts = (__version__, sys.version, content, told, launch.cpu, launch.ram_bytes, str(launch.log_file))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def own_python(flags: str) -> list[str]:
@@ -95,9 +115,14 @@ def plan_launch(
         case Language.GO:
             return _go(launch, spec)
     if places.python_instance:
-        return _reference_python(launch, replace(spec, expected_health_check_seconds=_NEVER), places)
+        return _reference_python(launch, replace(spec, expected_health_check_seconds=_NEVER), places, dependencies)
     launch = replace(launch, environment={CODE_CACHE_VARIABLE: str(code_cache), **launch.environment}, tells=True)
-    arguments = python_arguments(spec, logging_directory=places.log_directory, logging_config_file=LOGGING_CONFIG_FILE)
+    arguments = python_arguments(
+        spec,
+        logging_directory=places.log_directory,
+        logging_config_file=LOGGING_CONFIG_FILE,
+        dependencies=dependencies,
+    )
     if not function.runtime_flags:
         return replace(launch, arguments=tuple(arguments))
     kept, secret = without_secrets(arguments)
@@ -126,21 +151,35 @@ def _direct_memory(spec: InstanceSpec) -> list[str]:
 
 def _go(launch: Launch, spec: InstanceSpec) -> Launch:
     config = go_config(spec)
-    secret = {key: config.pop(key) for key in SECRET_KEYS}
-    shown = json.dumps(config, separators=(",", ":"), ensure_ascii=False)
-    command = (spec.code_file, "-instance-conf", shown, "-instance-conf-path", OPTIONS)
-    return replace(launch, command=command, options=json.dumps(secret))  # JSON is YAML, too
+    # All of it: the SDK lays the command line over the file, but not every fork of it does.
+    options = _yaml_safe_json(config)
+    shown = {key: value for key, value in config.items() if key not in SECRET_KEYS}
+    command = (spec.code_file, "-instance-conf", html_safe_json(shown), "-instance-conf-path", OPTIONS)
+    return replace(launch, command=command, options=options)
 
 
-def _reference_python(launch: Launch, spec: InstanceSpec, places: Places) -> Launch:
-    kept, secret = without_secrets(_reference_python_command(spec, places))
+def _yaml_safe_json(value: object) -> str:
+    """JSON that a YAML parser takes as well: it knows no surrogate pairs, and refuses some characters in the raw."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _reference_python(
+    launch: Launch, spec: InstanceSpec, places: Places, dependencies: PythonDependencies | None
+) -> Launch:
+    kept, secret = without_secrets(_reference_python_command(spec, places, dependencies))
     return replace(launch, command=(*kept, "--config_file", OPTIONS), options=_ini(secret))
 
 
-def _reference_python_command(spec: InstanceSpec, places: Places) -> list[str]:
+def _reference_python_command(
+    spec: InstanceSpec, places: Places, dependencies: PythonDependencies | None = None
+) -> list[str]:
     spec = replace(spec, client_memory_bytes=None, first_consumer_number=0)  # it has no options for these
     arguments = python_arguments(
-        spec, logging_directory=places.log_directory, logging_config_file=places.python_log_config
+        spec,
+        logging_directory=places.log_directory,
+        logging_config_file=places.python_log_config,
+        dependencies=dependencies,
     )
     return ["python3", *split_flags(spec.function.runtime_flags), places.python_instance, *arguments]
 

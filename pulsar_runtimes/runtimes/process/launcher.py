@@ -4,10 +4,12 @@ It exists because each of its jobs needs a process without threads. It forks Pyt
 interpreter that has everything imported, so that one costs milliseconds and a few megabytes. It is the parent
 whose death the kernel reports to the instances (``PR_SET_PDEATHSIG`` is tied to the *thread* that forked). It
 reads what instances write, so that no line is lost when one is killed. And it ends them all when the worker is
-gone, which it learns from the end of its control socket, and from nothing else.
+gone, which it learns from the end of its control socket, and from nothing else; or it keeps them for the next worker,
+if it was told a path to wait at.
 
-Both directions of the control socket carry JSON lines. Requests: ``launch``, ``signal``, ``kill``. Events:
-``started``, ``refused``, ``ready``, ``failed``, ``exited``; each has the ``id`` of its instance.
+Both directions of the control socket carry JSON lines. Requests: ``launch``, ``signal``, ``kill``, ``keep``, ``end``.
+Events: ``limits``, ``started``, ``refused``, ``ready``, ``failed``, ``exited``; and to a worker that has come again
+``left`` for each instance, then ``all``. An event has the ``id`` of its instance.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,6 +40,7 @@ OPTIONS = "@OPTIONS@"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+SOCKET_NAME = "launcher.sock"
 _LOOK_SECONDS = 1.0
 _ORPHAN_GRACE_SECONDS = 2.0
 """What instances have to finish when the worker has died, before they are killed."""
@@ -66,6 +69,11 @@ class Child:
     output: int
     notify: int
     limit: Limit
+    key: str
+    fingerprint: str
+    port: int
+    metrics_port: int
+    ready: bool = False
     pending: bytes = b""
 
 
@@ -73,15 +81,17 @@ class Launcher:
     """The loop: requests, output, notifications and deaths, whichever comes."""
 
     def __init__(self, control: socket.socket) -> None:
-        self._control = control
+        self._control: socket.socket | None = control
+        self._listener: socket.socket | None = None
         self._pid = os.getpid()
-        self._worker = os.getppid()
+        self._worker: int | None = os.getppid()
         self._children: dict[int, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._received = b""
         self._unsent = b""
         self._deadline: float | None = None
         self._preloaded = False
+        self._kept_at = ""
         self._limiter = find_limiter(str(self._pid))
 
     def serve(self) -> None:
@@ -91,24 +101,71 @@ class Launcher:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, lambda number, frame: self._end())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._control.setblocking(False)
-        self._watch(self._control.fileno(), self._on_control)
+        self._attend()
         self._watch(wakeup, lambda: _drain(wakeup))
         while self._deadline is None or (self._children and time.monotonic() < self._deadline):
             for key, _ in self._selector.select(_LOOK_SECONDS if self._deadline is None else 0.05):
                 key.data()
             self._reap()
             self._send_pending()
-            if os.getppid() != self._worker:  # somebody else may still hold the socket open
+            if self._control is None and not self._children:  # there is nothing to keep for anybody
                 self._end()
+            if self._worker is not None and os.getppid() != self._worker:  # somebody may still hold the socket open
+                self._leave_worker()
         _kill_sessions(self._children)
         self._limiter.close()
 
     def _watch(self, descriptor: int, act: Callable[[], object]) -> None:
         self._selector.register(descriptor, selectors.EVENT_READ, act)
 
+    def _attend(self) -> None:
+        assert self._control is not None
+        self._control.setblocking(False)
+        self._watch(self._control.fileno(), self._on_control)
+
+    def _leave_worker(self) -> None:
+        """The worker is gone: wait for the next one with all instances, or end."""
+        self._worker = None
+        if self._control is not None:
+            self._forget(self._control.fileno())
+            self._control.close()
+            self._control = None
+        self._received = self._unsent = b""
+        if self._listener is None:
+            self._end()
+        else:
+            self._watch(self._listener.fileno(), self._on_worker)
+
+    def _on_worker(self) -> None:
+        """Another worker has come: tell it what there is."""
+        assert self._listener is not None
+        self._control, _ = self._listener.accept()
+        self._forget(self._listener.fileno())
+        self._attend()
+        self._send("limits", "", how=self._limiter.describe())
+        for child in self._children.values():
+            ports = {"port": child.port, "metrics_port": child.metrics_port}
+            mark = {"key": child.key, "fingerprint": child.fingerprint}
+            self._send("left", child.id, pid=child.pid, ready=child.ready, **mark, **ports)
+        self._send("all", "")
+
+    def _keep(self, directory: str | None) -> None:
+        """Wait for another worker in ``directory`` when this one is gone; ``None`` is the end of that."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            Path(self._kept_at).unlink(missing_ok=True)
+        if directory is not None:
+            self._kept_at = f"{directory}/{SOCKET_NAME}"
+            Path(self._kept_at).unlink(missing_ok=True)
+            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            with short_path(directory) as short:
+                self._listener.bind(short)
+            self._listener.listen(1)
+
     def _end(self) -> None:
-        """The worker is gone: ask every instance to stop, and leave soon whatever they do."""
+        """Ask every instance to stop, and leave soon whatever they do."""
+        self._keep(None)
         if self._deadline is None:
             self._deadline = time.monotonic() + _ORPHAN_GRACE_SECONDS
             for pid in self._children:
@@ -117,6 +174,8 @@ class Launcher:
     # Requests and events
 
     def _on_control(self) -> None:
+        if self._control is None:
+            return
         try:
             data = self._control.recv(1 << 20)
         except BlockingIOError:
@@ -124,8 +183,7 @@ class Launcher:
         except OSError:
             data = b""
         if not data:
-            self._selector.unregister(self._control.fileno())
-            self._end()
+            self._leave_worker()
             return
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
@@ -138,6 +196,10 @@ class Launcher:
             case "signal":
                 for child in self._named(request["id"]):
                     _signal_group(child.pid, request["signal"])
+            case "keep":
+                self._keep(request["directory"])
+            case "end":
+                self._end()
             case "kill":
                 _kill_sessions([child.pid for child in self._named(request["id"])])
 
@@ -149,7 +211,9 @@ class Launcher:
         self._send_pending()
 
     def _send_pending(self) -> None:
-        while self._unsent:
+        if self._control is None:
+            self._unsent = b""
+        while self._unsent and self._control is not None:
             try:
                 sent = self._control.send(self._unsent)
             except BlockingIOError:
@@ -169,7 +233,7 @@ class Launcher:
             self._send("refused", identifier, reason=f"the log file cannot be opened: {error}")
             return
         try:
-            limit = self._limiter.open(request["name"], request["cpu"], request["ram_bytes"])
+            limit = self._limiter.open(f"{request['name']}-{identifier[:8]}", request["cpu"], request["ram_bytes"])
         except LimitError as error:
             log.close()
             self._send("refused", identifier, reason=str(error))
@@ -196,7 +260,18 @@ class Launcher:
         os.close(notify_end)
         os.set_blocking(output, False)
         os.set_blocking(notify, False)
-        child = Child(identifier, pid, log, output, notify, limit)
+        child = Child(
+            identifier,
+            pid,
+            log,
+            output,
+            notify,
+            limit,
+            request["key"],
+            request["fingerprint"],
+            request["port"],
+            request["metrics_port"],
+        )
         self._children[pid] = child
         self._watch(output, lambda: self._on_output(child))
         self._watch(notify, lambda: self._on_notify(child))
@@ -232,6 +307,8 @@ class Launcher:
         *lines, child.pending = (child.pending + data).split(b"\n")
         for line in lines:
             event = json.loads(line)
+            if event["event"] == "ready":
+                child.ready, child.port, child.metrics_port = True, event["port"], event["metrics_port"]
             self._send(event.pop("event"), child.id, **event)
 
     def _forget(self, descriptor: int) -> None:
@@ -267,6 +344,16 @@ class Launcher:
         self._send("exited", child.id, code=code, last_lines=child.log.last_lines(), oom=oom_kills > 0)
         child.limit.close()
         child.log.close()
+
+
+@contextlib.contextmanager
+def short_path(directory: str) -> Iterator[str]:
+    """A path of the socket in ``directory`` that is short enough for the kernel (107 bytes), wherever that is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
+    finally:
+        os.close(descriptor)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from pulsar_runtimes.model.observation import InstanceStats, Observation, Phase
 from pulsar_runtimes.runtimes.base import Runtime
 from pulsar_runtimes.runtimes.loopback_port import LoopbackPort
 from pulsar_runtimes.runtimes.process.health import HealthProbe, Patient
-from pulsar_runtimes.runtimes.process.launch import Launch
+from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint
 from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherClient, exit_reason
 from pulsar_runtimes.runtimes.process.log_file import read_last_lines
 
@@ -34,14 +33,15 @@ class ProcessRuntime(Runtime):
         plan: Callable[[InstanceSpec], Launch],
         *,
         python_path: str = "",
+        outlives_worker: bool = False,
     ) -> None:
         super().__init__(spec)
+        self.outlives_worker = outlives_worker
         self._launcher = launcher
         self._probe = probe
         self._plan = plan
         self._python_path = python_path
         self._log_file = plan(spec).log_file
-        self._id = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._launched: Launched | None = None
         self._ports: list[LoopbackPort] = []
@@ -53,19 +53,21 @@ class ProcessRuntime(Runtime):
             if self._launched is not None or self._stopped_before_start:
                 raise LaunchError(f"{self.spec.key}: this runtime was used already")
             launch = self._plan(self.spec)
+            mark = fingerprint(self.spec, self._plan)
+            ports = (0, 0)
             if not launch.tells:
-                launch = self._plan(self._with_ports())
-            name = f"pf:{self.spec.function.name}-{self.spec.instance_id}"
+                spec = self._with_ports()
+                launch, ports = self._plan(spec), (spec.port, spec.metrics_port)
+            request = launch.request(self.spec, self._python_path, mark, ports)
             try:
-                launched = self._launcher.launch(
-                    self._id, launch.request(name, self._python_path), on_ready=self._watch, on_end=self._release
-                )
+                launched = self._launcher.launch(request, on_ready=self._watch, on_end=self._release)
             except LaunchError:
                 self._release()
                 raise
             self._launched = launched
-        if not launch.tells:
-            launched.port, launched.metrics_port = (port.number for port in self._ports)
+        if not launched.port:
+            launched.port, launched.metrics_port = ports
+        if launched.port:  # it cannot tell when it is ready, or it did so to an earlier worker
             self._watch(launched)
 
     def _with_ports(self) -> InstanceSpec:
@@ -97,11 +99,11 @@ class ProcessRuntime(Runtime):
             return
         launched.failure = f"it hung: alive, but without an answer for {seconds:.1f} s; its log has the stacks"
         for number in (signal.SIGQUIT, signal.SIGCONT):  # all three languages write their stacks on SIGQUIT
-            self._launcher.signal(self._id, number)
+            self._launcher.signal(launched.id, number)
 
         def kill() -> None:
             if not launched.ended.wait(_STACKS_SECONDS):
-                self._launcher.kill(self._id)
+                self._launcher.kill(launched.id)
 
         threading.Thread(target=kill, name="hung", daemon=True).start()
 
@@ -125,9 +127,9 @@ class ProcessRuntime(Runtime):
         if launched.ended.is_set():
             return
         self._stop_asked = True
-        self._launcher.signal(self._id, signal.SIGTERM)
+        self._launcher.signal(launched.id, signal.SIGTERM)
         if not launched.ended.wait(grace_seconds):
-            self._launcher.kill(self._id)
+            self._launcher.kill(launched.id)
             if not launched.ended.wait(_KILL_SECONDS):
                 raise LaunchError(f"{self.spec.key}: process {launched.pid} does not end even when killed")
 
