@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .model.function import FunctionSpec, InstanceSpec, Language
     from .model.names import FunctionKey, InstanceKey
     from .model.observation import Capabilities, Observation, Phase, RuntimeHandle
-    from .model.status import FunctionStatus, InstanceStatus, State
+    from .model.status import End, FunctionStatus, InstanceStatus, State
     from .runtimes.base import FactoryContext, Runtime, RuntimeFactory
     from .supervisor.policy import RestartPolicy
     from .worker.worker import Worker
@@ -38,7 +38,7 @@ _HOMES = {
     "model.function": ("FunctionSpec", "InstanceSpec", "Language"),
     "model.names": ("FunctionKey", "InstanceKey"),
     "model.observation": ("Capabilities", "Observation", "Phase", "RuntimeHandle"),
-    "model.status": ("FunctionStatus", "InstanceStatus", "State"),
+    "model.status": ("End", "FunctionStatus", "InstanceStatus", "State"),
     "runtimes.base": ("FactoryContext", "Runtime", "RuntimeFactory"),
     "supervisor.policy": ("RestartPolicy",),
     "worker.worker": ("Worker",),
@@ -50,6 +50,7 @@ __all__ = [
     "BrokerError",
     "Capabilities",
     "ConfigError",
+    "End",
     "FactoryContext",
     "FunctionKey",
     "FunctionSpec",

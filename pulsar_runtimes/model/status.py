@@ -24,6 +24,18 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """How one life of an instance ended by itself: ``at`` in seconds since the epoch, ``exit_code`` negative for a
+    signal and ``None`` where there is none, ``last_lines`` the last that it wrote.
+    """
+
+    at: float
+    reason: str
+    exit_code: int | None = None
+    last_lines: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStatus:
     """One instance as a person sees it.
 
@@ -45,6 +57,7 @@ class InstanceStatus:
     since: float = 0.0
     retry_in_seconds: float | None = None
     last_lines: tuple[str, ...] = field(default=(), repr=False)
+    ends: tuple[End, ...] = field(default=(), repr=False)
     stats: InstanceStats | None = None
     updating: bool = False
     update_failure: str = ""

@@ -6,6 +6,7 @@ Bookkeeping only: nothing here starts, observes or stops anything.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.names import InstanceKey
 from pulsar_runtimes.model.observation import Observation, Phase
+from pulsar_runtimes.model.status import End
 from pulsar_runtimes.runtimes.base import Runtime
 
 from .record import Record
 from .update import Move, Wanted, next_move, same_version
 
+_KEPT_ENDS = 10
 UNSEEN = Observation(Phase.CREATED)
 
 
@@ -33,7 +36,7 @@ class Watched:
     start_failure: str | None = None
     seen: Observation = UNSEEN
     since_wall: float = field(default_factory=time.time)
-    last_lines: tuple[str, ...] = ()
+    ends: deque[End] = field(default_factory=lambda: deque(maxlen=_KEPT_ENDS))
 
     @property
     def key(self) -> InstanceKey:

@@ -13,7 +13,7 @@ from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.observation import Observation, Phase
-from pulsar_runtimes.model.status import InstanceStatus, State
+from pulsar_runtimes.model.status import End, InstanceStatus, State
 from pulsar_runtimes.runtimes.base import Runtime, RuntimeFactory
 
 from .generations import UNSEEN, Generations, Watched
@@ -157,7 +157,7 @@ class Supervisor:
             self._wanted[key] = current.wanted
             generations.update_failure = broken.record.reason
             if broken.key in current.members:
-                current.members[broken.key].last_lines = broken.last_lines
+                current.members[broken.key].ends.extend(broken.ends)
         _log.error("%s: the update failed, the version before it goes on: %s", key, broken.record.reason)
 
     def _tend(self, key: FunctionKey, generations: Generations, revived: bool) -> None:
@@ -183,7 +183,7 @@ class Supervisor:
         record, action = step(watched.record, watched.seen, self._clock(), policy)
         ended = record.state in (State.BACKOFF, State.FAILED) and watched.record.state is not record.state
         if ended:
-            self._keep_last_lines(watched)
+            watched.ends.append(End(time.time(), record.reason, record.exit_code, self._last_lines(watched)))
         self._set(watched, record)
         if action is Action.START:
             self._begin_start(watched)
@@ -247,13 +247,12 @@ class Supervisor:
             except Exception:
                 _log.exception("%s: stopping it failed", watched.key)
 
-    def _keep_last_lines(self, watched: Watched) -> None:
-        if watched.runtime is None:
-            return
+    def _last_lines(self, watched: Watched) -> tuple[str, ...]:
         try:
-            watched.last_lines = tuple(watched.runtime.log_lines(_KEPT_LINES))
+            return tuple(watched.runtime.log_lines(_KEPT_LINES)) if watched.runtime is not None else ()
         except Exception:  # a backend that breaks the contract must not end the loop
             _log.exception("%s: reading its last lines failed", watched.key)
+            return ()
 
     def _set(self, watched: Watched, record: Record) -> None:
         """Take over the new record, and log a change of state where it was decided."""

@@ -157,6 +157,8 @@ def test_a_crash_loop_ends_with_its_reason_and_a_fix_with_a_revive_brings_it_bac
     assert instance.restarts == 2
     assert "KeyError: 'limit'" in instance.reason
     assert any("fragile.py" in line for line in instance.last_lines), instance.last_lines
+    assert [(end.exit_code, end.reason == instance.reason) for end in instance.ends] == [(1, True)] * 3
+    assert instance.ends[-1].last_lines == instance.last_lines
     assert max(delays) > 0.1
     with pytest.raises(PfrunError, match="KeyError: 'limit'"):
         worker.wait_running(function.key)
