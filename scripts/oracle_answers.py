@@ -20,6 +20,7 @@ from pulsar_runtimes.config.document import parse_document
 from pulsar_runtimes.model.details import parse_details
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
+from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.runtimes.thread.factory import ThreadRuntimeFactory
 
 HOME = "@PULSAR_HOME@"
@@ -53,7 +54,7 @@ def _answer(case: Mapping[str, Any], home: str) -> dict[str, Any]:
         return _thread(case, worker, worker.factory)
     if isinstance(worker.factory, ProcessRuntimeFactory):
         return _process(case, worker, worker.factory, environment)
-    return {"startError": f"there is no answer for the {worker.factory.name} runtime"}
+    return _admission(case, worker)
 
 
 def _worker(case: Mapping[str, Any], environment: Mapping[str, str], home: str) -> Worker:
@@ -88,6 +89,20 @@ def _process(
     assert launch.command is not None
     changed = {name: value for name, value in launch.environment.items() if environment.get(name) != value}
     return {"processCommand": list(launch.command), "processEnv": changed}
+
+
+def _admission(case: Mapping[str, Any], worker: Worker) -> dict[str, Any]:
+    """A runtime that launches nothing in this version still refuses what must not be registered."""
+    if case.get("functionDetails") is None:
+        return {}
+    function = parse_details(json.dumps(case["functionDetails"]))
+    try:
+        check_resources(function, ResourceBounds.from_settings(worker.config))
+        for spec in worker.plan(function):
+            worker.factory.check(spec)
+    except PfrunError as error:
+        return {"admissionError": str(error)}
+    return {}
 
 
 def _instance(case: Mapping[str, Any], worker: Worker) -> InstanceSpec:
