@@ -18,12 +18,13 @@ import psutil
 import pytest
 
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
+from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.observation import Observation, Phase
 from pulsar_runtimes.runtimes.base import FactoryContext
 from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
 from pulsar_runtimes.runtimes.process.runtime import ProcessRuntime
-from pulsar_runtimes.testing import instance_spec
+from pulsar_runtimes.testing import function_spec, instance_spec
 from pulsar_runtimes.testing.bench import Bench
 from tests.channel import Channel
 from tests.waiting import is_alive, until
@@ -317,3 +318,27 @@ def test_no_socket_is_left_when_the_launcher_cannot_be_started(
     with pytest.raises(LaunchError, match=r"the launcher process cannot be started: .*/no/such/python"):
         runtime.start()
     assert [each.fileno() for each in made] == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({}, r"a Java function needs java-instance\.jar; set javaInstanceJarLocation, or PULSAR_HOME"),
+        (
+            {"javaInstanceJarLocation": "/no/such.jar"},
+            r"/no/such\.jar: there is no such file; set javaInstanceJarLocation",
+        ),
+    ],
+)
+def test_what_a_java_function_lacks_is_told_before_the_start(
+    keys: dict[str, str], complaint: str, tmp_path: Path
+) -> None:
+    java = tmp_path / "java"
+    java.touch(mode=0o755)
+    context = FactoryContext(tmp_path / "state", 8 << 30, {"PATH": str(tmp_path)})
+    factory = ProcessRuntimeFactory.from_config(Section(keys), context)
+    with pytest.raises(AdmissionError, match=complaint):
+        factory.check(instance_spec(function=function_spec(language=Language.JAVA)))
+    java.unlink()
+    with pytest.raises(AdmissionError, match=r"a Java function needs java, which is not on the PATH"):
+        factory.check(instance_spec(function=function_spec(language=Language.JAVA)))

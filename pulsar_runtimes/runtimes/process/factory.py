@@ -20,7 +20,7 @@ from pulsar_runtimes.runtimes.process.health import HealthPolicy, HealthProbe
 from pulsar_runtimes.runtimes.process.launch import Launch, plan_launch, plan_reference_launch
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
 from pulsar_runtimes.runtimes.process.launcher_client import LauncherClient
-from pulsar_runtimes.runtimes.process.places import Places, read_places
+from pulsar_runtimes.runtimes.process.places import NO_HOME, Places, read_places
 from pulsar_runtimes.runtimes.process.runtime import ProcessRuntime
 
 
@@ -124,8 +124,12 @@ class ProcessRuntimeFactory(RuntimeFactory):
             )
 
     def _need_file(self, spec: InstanceSpec, path: str, setting: str) -> None:
-        if not Path(path).is_file():
-            raise AdmissionError(f"{spec.function.key}: {path}: there is no such file; set {setting}")
+        if Path(path).is_file():
+            return
+        if path.startswith(f"{NO_HOME}/"):
+            language = spec.function.language.name.capitalize()
+            raise AdmissionError(f"{spec.function.key}: a {language} function needs {Path(path).name}; set {setting}")
+        raise AdmissionError(f"{spec.function.key}: {path}: there is no such file; set {setting}")
 
     def create(self, spec: InstanceSpec) -> ProcessRuntime:
         return ProcessRuntime(

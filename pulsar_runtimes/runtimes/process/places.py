@@ -12,7 +12,7 @@ from pathlib import Path
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.runtimes.java_command import JavaPlaces
 
-_NO_HOME = "null"
+NO_HOME = "null"
 """What Java makes of a variable that is not set; so nothing is found by chance below the root directory."""
 
 _CONSOLE_LOG4J = "kubernetes_instance_log4j2.xml"
@@ -42,7 +42,7 @@ def read_places(section: Section, environment: Mapping[str, str], *, reference: 
     def place(key: str, variable: str, default: str) -> str:
         return section.text(key) or environment.get(variable, "") or default
 
-    home = environment.get("PULSAR_HOME") or _NO_HOME
+    home = environment.get("PULSAR_HOME") or NO_HOME
     jar = place("javaInstanceJarLocation", "PULSAR_JAVA_INSTANCE_JAR", f"{home}/instances/java-instance.jar")
     class_path = place(
         "functionInstanceClassPath", "PULSAR_FUNCTION_INSTANCE_CLASSPATH", f"{Path(jar).parent.parent}/lib/*"
