@@ -24,7 +24,7 @@ from tests.waiting import is_alive, until
 
 from .conftest import Run, Talk, build_go_function
 
-REPLACED_SECONDS = 6.0
+REPLACED_SECONDS = 10.0
 HUNG = "it hung: alive, but without an answer"
 
 Build = Callable[..., FunctionSpec]
