@@ -2,6 +2,7 @@
 
 ``throughput``: CPU time per message of an identity function at ATLEAST_ONCE, beside a plain loop over the client
 library (receive, send_async, acknowledge in the callback), alternating on one broker.
+``reference``: the same function in Apache Pulsar's own Python instance and in pfrun's, alternating on one broker.
 ``instances``: how fast process instances become ready, and their proportional memory.
 ``memory``: how much the worker grows when large messages wait for a slow function, with a limit and without.
 ``recovery``: how long after SIGKILL of a loaded instance the one that replaces it has its first output.
@@ -69,6 +70,25 @@ def throughput(options: argparse.Namespace) -> None:
             )
         print(f"  CPU per message, pfrun / plain: median {statistics.median(ratios):.2f}, ", end="")
         print(f"from {min(ratios):.2f} to {max(ratios):.2f} (at most 1.25 is wanted)")
+
+
+def reference(options: argparse.Namespace) -> None:
+    """Both instances have a process of their own on one broker; the reference's is that of ``scripts/pulsar home``."""
+    home = subprocess.check_output([ROOT / "scripts" / "pulsar", "home"], text=True).strip()
+    theirs = {"pythonInstanceLocation": f"{home}/instances/python-instance/python_instance_main.py"}
+    os.environ["PULSAR_HOME"] = home
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ratios = []
+    # The second worker has the broker of the first, by its address.
+    with running("process", {}) as ours, running("process", theirs, service_url=ours.service_url) as beside:
+        for number in range(options.rounds):
+            their_cost = measure_pfrun(beside, options.messages)
+            our_cost = measure_pfrun(ours, options.messages)
+            ratios.append(our_cost / their_cost)
+            words = f"reference {their_cost:6.2f} us, pfrun {our_cost:6.2f} us, ratio {ratios[-1]:.2f}"
+            print(f"  round {number}: {words}", flush=True)
+    print(f"  CPU per message, pfrun / reference: median {statistics.median(ratios):.2f}, ", end="")
+    print(f"from {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 def measure_plain(worker: Worker, messages: int) -> float:
@@ -252,11 +272,15 @@ client.close()
 
 
 @contextmanager
-def running(factory: str, section: dict[str, Any], policy: RestartPolicy | None = None) -> Iterator[Worker]:
+def running(
+    factory: str, section: dict[str, Any], policy: RestartPolicy | None = None, *, service_url: str = ""
+) -> Iterator[Worker]:
     """A worker on an embedded broker of its own, in a directory that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="pfrun-bench-") as directory:
         logs = {"logDirectory": f"{directory}/logs"} if factory == "process" else {}
         document = {"functionRuntimeFactoryClassName": factory, "functionRuntimeFactoryConfigs": section | logs}
+        if service_url:
+            document["pulsarServiceUrl"] = service_url
         config = parse_worker_config(parse_document(json.dumps(document)), {})
         with Worker(config, state_dir=directory, restart_policy=policy) as worker:
             yield worker
@@ -322,6 +346,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "throughput": throughput,
+    "reference": reference,
     "instances": instances,
     "memory": memory,
     "recovery": recovery,
