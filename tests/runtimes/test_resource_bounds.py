@@ -18,7 +18,7 @@ from pulsar_runtimes.testing.specs import function_spec
 
 MIB = 1 << 20
 GRAIN = 128 * MIB
-ORACLE = Path(__file__).resolve().parents[3] / "shared" / "oracle"
+ORACLE = Path(__file__).resolve().parents[1] / "oracle"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,6 @@ def test_a_function_without_resources_asks_for_none() -> None:
         check_resources(function_spec(resources=None), ResourceBounds(minimum=Resources(cpu=0.5, ram=1)))
 
 
-@pytest.mark.skipif(not ORACLE.is_dir(), reason=f"{ORACLE} is not there")
 @pytest.mark.parametrize("case", ["below-minimum", "minimum-defaults", "granularity", "lock-step"])
 def test_a_recorded_function_is_refused_as_the_reference_refused_it(case: str) -> None:
     asked = json.loads((ORACLE / f"cases/admission-{case}.json").read_text())
