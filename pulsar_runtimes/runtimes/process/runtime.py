@@ -53,7 +53,8 @@ class ProcessRuntime(Runtime):
             if self._launched is not None or self._stopped_before_start:
                 raise LaunchError(f"{self.spec.key}: this runtime was used already")
             launch = self._plan(self.spec)
-            mark = fingerprint(self.spec, self._plan)
+            # Reads all of the code, so only where somebody will ask.
+            mark = fingerprint(self.spec, self._plan) if self.outlives_worker else ""
             ports = (0, 0)
             if not launch.tells:
                 spec = self._with_ports()
