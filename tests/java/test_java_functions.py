@@ -86,6 +86,7 @@ def _java(build: Build, jar: Path, class_name: str = "sample.Greeter", **keys: A
 
 
 def _pids(worker: Worker, function: FunctionSpec) -> list[int]:
+    worker.wait_running(function.key, seconds=STARTS_WITHIN)
     runtimes = [worker.runtime(instance.key) for instance in worker.status(function.key).instances]
     return [runtime.pid for runtime in runtimes]  # type: ignore[union-attr]
 
@@ -126,6 +127,7 @@ def test_an_example_of_the_distribution_survives_its_instances(
     for number, word in enumerate(words):
         talk.producer.send_async(word, lambda result, _: None)
         if number in (100, 200):
+            talk.producer.flush()
             os.kill(_pids(worker, function)[number // 200], signal.SIGKILL)
     talk.producer.flush()
 

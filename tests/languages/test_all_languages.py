@@ -28,9 +28,10 @@ SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 STARTS_WITHIN = 120.0
 
 
-def _pids(worker: Worker, function: FunctionSpec) -> list[int]:
-    runtimes = [worker.runtime(instance.key) for instance in worker.status(function.key).instances]
-    return [runtime.pid for runtime in runtimes if isinstance(runtime, ProcessRuntime) and runtime.pid is not None]
+def _pid(worker: Worker, function: FunctionSpec, number: int) -> int:
+    runtime = worker.runtime(worker.status(function.key).instances[number].key)
+    assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
+    return runtime.pid
 
 
 def test_nothing_is_lost_when_every_instance_of_every_language_is_killed_under_load(
@@ -58,7 +59,7 @@ def test_nothing_is_lost_when_every_instance_of_every_language_is_killed_under_l
         worker.submit(functions[-1])
     for function in functions:
         worker.wait_running(function.key, seconds=STARTS_WITHIN)
-    launcher = psutil.Process(_pids(worker, functions[0])[0]).parent()
+    launcher = psutil.Process(_pid(worker, functions[0], 0)).parent()
     assert launcher is not None
 
     channels = [talk(function) for function in functions]
@@ -66,7 +67,7 @@ def test_nothing_is_lost_when_every_instance_of_every_language_is_killed_under_l
         for channel in channels:
             channel.send(f"{turn}-{number}" for number in range(300))
         for function in functions:
-            os.kill(_pids(worker, function)[turn], signal.SIGKILL)
+            os.kill(_pid(worker, function, turn), signal.SIGKILL)
 
     for channel in channels:
         channel.await_all((f"{turn}-{number}!" for turn in range(INSTANCES) for number in range(300)), seconds=120)

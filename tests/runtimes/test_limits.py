@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,25 @@ SPIN = """
 """
 
 
-def run(code: str, enter: Callable[[], None]) -> subprocess.Popen[str]:
-    """A child that enters a limit between fork and exec, as an instance does."""
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=enter
-    )
+ENTER = """
+import pickle, sys
+from pulsar_runtimes.model.function import Language
+limit = pickle.loads(bytes.fromhex(sys.argv[1]))
+if limit is not None:
+    limit.enter(Language[sys.argv[2]])
+exec(sys.argv[3])
+"""
+
+
+def run(code: str, limit: Limit | None, language: Language = Language.PYTHON) -> subprocess.Popen[str]:
+    """A child that enters ``limit``, as an instance does, then runs ``code``.
+
+    A fresh interpreter enters it: between fork and exec of this process, which has threads of every kind by the time
+    all tests run together, nothing is safe.
+    """
+    arguments = [pickle.dumps(limit).hex(), language.name, textwrap.dedent(code)]
+    command = [sys.executable, "-c", ENTER, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 # With the kernel that is here
@@ -76,7 +90,7 @@ def need(limiter: Limiter, controller: str) -> None:
 def test_a_child_that_grows_past_its_memory_is_killed_and_that_is_recognised(limiter: Limiter) -> None:
     need(limiter, "memory")
     limit = limiter.open("grows", cpu=0, ram_bytes=64 * MIB)
-    child = run(GROW, limit.enter)
+    child = run(GROW, limit)
     assert (child.communicate()[0], child.returncode) == ("", -signal.SIGKILL)
     kills = limit.oom_kills()
     assert kills in (1, 2)  # the first of a whole group that is killed is counted twice
@@ -89,7 +103,7 @@ def test_a_child_that_grows_past_its_memory_is_killed_and_that_is_recognised(lim
 def test_a_child_within_its_memory_ends_by_itself(limiter: Limiter) -> None:
     need(limiter, "memory")
     limit = limiter.open("fits", cpu=0, ram_bytes=1 << 30)
-    child = run(GROW, limit.enter)
+    child = run(GROW, limit)
     assert child.communicate()[0] == "nothing stopped it\n"
     assert limit.oom_kills() == 0
     limit.close()
@@ -98,7 +112,7 @@ def test_a_child_within_its_memory_ends_by_itself(limiter: Limiter) -> None:
 def test_a_child_with_a_fifth_of_a_core_gets_a_fifth_of_a_core(limiter: Limiter) -> None:
     need(limiter, "cpu")
     bound, free = limiter.open("bound", cpu=0.2, ram_bytes=0), limiter.open("free", cpu=0, ram_bytes=0)
-    children = [run(SPIN, bound.enter), run(SPIN, free.enter)]
+    children = [run(SPIN, bound), run(SPIN, free)]
     used, used_freely = [float(child.communicate()[0]) for child in children]
     bound.close()
     free.close()
@@ -116,7 +130,7 @@ def test_a_launcher_that_was_killed_leaves_groups_and_the_next_one_removes_them(
         limiter.open("left", 0.5, 0)
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    child = run(code, lambda: None)
+    child = run(code, None)
     assert (child.communicate()[1], child.returncode) == ("", -signal.SIGKILL)
     assert left_behind(name)
     find_limiter(f"{NAME}-next").close()
@@ -127,7 +141,7 @@ def test_a_group_that_something_still_runs_in_is_not_closed_before_that_has_ende
     """Version 2 kills what is left; version 1 leaves it to whoever started it."""
     need(limiter, "cpu")
     limit = limiter.open("busy", cpu=0, ram_bytes=0)
-    child = run("print('up', flush=True); input()", limit.enter)
+    child = run("print('up', flush=True); input()", limit)
     assert child.stdout is not None
     assert child.stdout.readline() == "up\n"
     limit.close()
@@ -147,7 +161,7 @@ def without_groups(tmp_path: Path) -> Limiter:
 
 def test_without_groups_a_child_that_grows_gets_a_memory_error(without_groups: Limiter) -> None:
     limit = without_groups.open("grows", cpu=0.2, ram_bytes=128 * MIB)
-    child = run(GROW, limit.enter)
+    child = run(GROW, limit)
     output, errors = child.communicate()
     assert (output, child.returncode) == ("", 1)
     assert errors.rstrip().endswith("MemoryError")
@@ -172,8 +186,10 @@ def test_no_ram_is_no_rlimit(without_groups: Limiter) -> None:
 
 
 def _data_limit(limit: Limit, language: Language) -> int:
-    code = "import resource; print(resource.getrlimit(resource.RLIMIT_DATA)[0])"
-    return int(run(code, lambda: limit.enter(language)).communicate()[0])
+    child = run("import resource; print(resource.getrlimit(resource.RLIMIT_DATA)[0])", limit, language)
+    output, errors = child.communicate()
+    assert not errors
+    return int(output)
 
 
 # With a stand-in for the kernel
