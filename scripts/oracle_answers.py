@@ -19,6 +19,7 @@ from pulsar_runtimes import PfrunError, Worker, parse_worker_config
 from pulsar_runtimes.config.document import parse_document
 from pulsar_runtimes.model.details import parse_details
 from pulsar_runtimes.model.function import InstanceSpec, Language
+from pulsar_runtimes.runtimes.base import STRICT_VARIABLE
 from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.runtimes.thread.factory import ThreadRuntimeFactory
@@ -44,7 +45,7 @@ def answer(case: Mapping[str, Any]) -> dict[str, Any]:
 def _answer(case: Mapping[str, Any], home: str) -> dict[str, Any]:
     # The JVM of the reference's worker is told its class path; here a variable says it.
     class_path = case.get("workerClassPath", DEFAULT_CLASS_PATH)
-    ours = {"PFRUN_STRICT_REFERENCE": "1", "PULSAR_FUNCTION_INSTANCE_CLASSPATH": class_path}
+    ours = {STRICT_VARIABLE: "1", "PULSAR_FUNCTION_INSTANCE_CLASSPATH": class_path}
     environment = {"PULSAR_HOME": home, **ours, **case.get("environment", {})}
     try:
         worker = _worker(case, environment, home)

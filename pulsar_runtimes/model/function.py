@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .names import FunctionKey, InstanceKey
@@ -257,3 +257,8 @@ class InstanceSpec:
     @property
     def key(self) -> InstanceKey:
         return InstanceKey(self.function.key, self.instance_id)
+
+    @property
+    def lasting(self) -> InstanceSpec:
+        """The same without what is drawn anew at each plan or start: what remains tells whether two are the same."""
+        return replace(self, function_id="", function_version="", port=0, metrics_port=0, first_consumer_number=0)

@@ -40,8 +40,8 @@ class InstanceStatus:
     """One instance as a person sees it.
 
     ``reason`` is why it is not running, or why it last ended; ``since`` is when the state began (seconds since
-    the epoch); ``retry_in_seconds`` counts down to the next start in BACKOFF; ``last_lines`` are the last lines
-    of the instance that ended last.
+    the epoch); ``retry_in_seconds`` counts down to the next start in BACKOFF; ``ends`` are its last ends, oldest
+    first.
 
     ``updating``: an update of the function is under way; what is told is the old instance until the new version is
     ready, then the new one while the old drains. ``update_failure`` is why the last update failed, so that this is
@@ -56,11 +56,15 @@ class InstanceStatus:
     restarts: int = 0
     since: float = 0.0
     retry_in_seconds: float | None = None
-    last_lines: tuple[str, ...] = field(default=(), repr=False)
     ends: tuple[End, ...] = field(default=(), repr=False)
     stats: InstanceStats | None = None
     updating: bool = False
     update_failure: str = ""
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines of the life that ended last; empty when none has."""
+        return self.ends[-1].last_lines if self.ends else ()
 
 
 @dataclass(frozen=True, slots=True)

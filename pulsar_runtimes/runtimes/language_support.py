@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pulsar_runtimes.config.function_window import USER_CONFIG_KEY
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.instance.support import PYTHON_SETTINGS, SettingSupport, Treatment, consumers, producer
 from pulsar_runtimes.model.function import Language, ProcessingGuarantees
@@ -71,7 +72,7 @@ JAVA_SETTINGS: tuple[SettingSupport, ...] = (
         "the Java instance acknowledges all the same; processingGuarantees: MANUAL keeps it from that",
         lambda f: not f.auto_ack and f.processing_guarantees is not ProcessingGuarantees.MANUAL,
     ),
-    SettingSupport("windowConfig", _HONOURED, "", lambda f: "__WINDOWCONFIGS__" in f.user_config),
+    SettingSupport("windowConfig", _HONOURED, "", lambda f: USER_CONFIG_KEY in f.user_config),
     SettingSupport("parallelism", _HONOURED, "", lambda f: True),
     SettingSupport("subName", _HONOURED, "", lambda f: bool(f.source.subscription_name)),
     SettingSupport("subscriptionPosition", _HONOURED, "", lambda f: True),

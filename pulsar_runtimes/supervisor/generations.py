@@ -149,13 +149,9 @@ class Generations:
             if generation is not None:
                 yield from generation.members.values()
 
-    def everyone(self) -> tuple[Watched, ...]:
-        """The members, then those on their way out."""
-        return (*self.members(), *self.leaving)
-
     def find(self, key: InstanceKey) -> Watched | None:
         """The instance of that number: the one that counts, before one that comes, before one that leaves."""
-        return next((watched for watched in self.everyone() if watched.key == key), None)
+        return next((watched for watched in (*self.members(), *self.leaving) if watched.key == key), None)
 
     @property
     def is_gone(self) -> bool:

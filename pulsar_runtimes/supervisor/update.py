@@ -81,4 +81,4 @@ def _essence(spec: InstanceSpec) -> InstanceSpec:
     all of them.
     """
     function = spec.function if spec.instance_id == ALL_REPLICAS else replace(spec.function, parallelism=0)
-    return replace(spec, function=function, function_id="", function_version="", first_consumer_number=0)
+    return replace(spec.lasting, function=function)

@@ -87,6 +87,5 @@ class View:
             restarts=record.restarts,
             since=watched.since_wall,
             retry_in_seconds=retry,
-            last_lines=watched.ends[-1].last_lines if watched.ends else (),
             ends=tuple(watched.ends),
         )

@@ -104,7 +104,7 @@ class ProcessRuntimeFactory(RuntimeFactory):
             case Language.JAVA:
                 self._need_program(spec, "java")
                 self._need_file(spec, places.java.instance_jar, "javaInstanceJarLocation, or PULSAR_HOME")
-            case Language.PYTHON if self._is_own(spec):
+            case Language.PYTHON if not (places.python_instance or self._strict_reference):
                 check_supported(spec.function)
             case Language.PYTHON:
                 self._need_program(spec, "python3")
@@ -112,9 +112,6 @@ class ProcessRuntimeFactory(RuntimeFactory):
             case Language.GO:
                 if spec.function.package and not os.access(spec.code_file, os.X_OK):
                     raise AdmissionError(f"{spec.function.key}: {spec.code_file}: a Go program must be executable")
-
-    def _is_own(self, spec: InstanceSpec) -> bool:
-        return not (self._places.python_instance or self._strict_reference)
 
     def _need_program(self, spec: InstanceSpec, program: str) -> None:
         if shutil.which(program, path=self._context.environment.get("PATH")) is None:

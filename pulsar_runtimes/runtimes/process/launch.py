@@ -76,9 +76,7 @@ def fingerprint(spec: InstanceSpec, plan: Callable[[InstanceSpec], Launch]) -> s
     """Equal for two starts that make the same instance: same launch, same code, same pfrun."""
     code = Path(spec.code_file)
     content = hashlib.sha256(code.read_bytes()).hexdigest() if code.is_file() else ""
-    # What is drawn anew at each start.
-    same = replace(spec, function_id="", function_version="", port=0, metrics_port=0, first_consumer_number=0)
-    launch = plan(same)
+    launch = plan(spec.lasting)
     told = (launch.command, launch.arguments, launch.options, sorted(launch.environment.items()))
     parts = (__version__, sys.version, content, told, launch.cpu, launch.ram_bytes, str(launch.log_file))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

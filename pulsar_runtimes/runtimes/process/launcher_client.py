@@ -78,8 +78,7 @@ class LauncherClient:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._reader: threading.Thread | None = None
-        self._closed = False
-        self._ended = threading.Event()
+        self._closed = threading.Event()
 
     def open(self) -> None:
         """Take over the launcher that an earlier worker left, if there is one.
@@ -112,7 +111,7 @@ class LauncherClient:
         return control
 
     def _stop_unclaimed(self) -> None:
-        if self._ended.wait(_CLAIM_SECONDS):
+        if self._closed.wait(_CLAIM_SECONDS):
             return
         with self._lock:
             unwanted, self._left = self._left, []
@@ -181,9 +180,8 @@ class LauncherClient:
 
     def close(self) -> None:
         """End the launcher and with it every instance that is left, unless it is to keep them. Idempotent."""
-        self._ended.set()
         with self._lock:
-            self._closed = True
+            self._closed.set()
             process, control, reader = self._process, self._control, self._reader
             if control is not None and not self._keep:
                 with contextlib.suppress(OSError):  # it died just now
@@ -214,7 +212,7 @@ class LauncherClient:
         self._control.sendall(json.dumps(request).encode() + b"\n")
 
     def _ensure_launcher(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise LaunchError("the process runtime is closed")
         alive = self._process is None or self._process.poll() is None  # a launcher that was left is nobody's child
         if alive and self._control is not None:
@@ -258,12 +256,12 @@ class LauncherClient:
             for line in events:
                 if line.endswith(b"\n"):
                     self._on_event(instances, json.loads(line))
-        if self._closed and self._keep:
+        if self._closed.is_set() and self._keep:
             return
         code = process.wait() if process is not None else None
         cause = "" if code is None else f" ({_cause(code)})"
         with self._lock:
-            if not self._closed:
+            if not self._closed.is_set():
                 _log.error("the launcher process ended%s; its instances with it", cause)
             if self._control is control:
                 self._control = None
@@ -275,15 +273,17 @@ class LauncherClient:
             self._end(instance)
 
     def _on_event(self, instances: dict[str, Launched], event: dict[str, Any]) -> None:
-        if event["event"] == "limits":
-            _log.info("instances are held to their resources by %s", event["how"])
-            return
-        if event["event"] == "all":
-            self._all_left_told.set()
-            return
-        if event["event"] == "left":
-            self._note_left(instances, event)
-            return
+        match event["event"]:
+            case "limits":
+                _log.info("instances are held to their resources by %s", event["how"])
+            case "left":
+                self._note_left(instances, event)
+            case "all":
+                self._all_left_told.set()
+            case _:
+                self._on_instance_event(instances, event)
+
+    def _on_instance_event(self, instances: dict[str, Launched], event: dict[str, Any]) -> None:
         instance = instances.get(event["id"])
         if instance is None:
             return
