@@ -135,4 +135,7 @@ def _obituary(instance: InstanceStatus) -> str:
     lines = [f"{instance.key}: given up after {instance.restarts + 1} starts: {instance.reason}"]
     if instance.last_lines:
         lines += ["its last lines were:", *(f"  {line}" for line in instance.last_lines[-10:])]
+    last_messages = instance.ends[-1].last_messages if instance.ends else ()
+    if last_messages:
+        lines += ["the last messages it took were:", *(f"  {message}" for message in last_messages)]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from pulsar_runtimes.model.function import (
 
 from .client import ConsumerType, InitialPosition, PulsarException
 from .code import UserCode
+from .last_messages import LastMessages, Note
 from .memory import DEFAULT_RECEIVER_QUEUE, Share
 from .serde import Decoder, build_decoder, build_schema
 
@@ -74,8 +75,11 @@ class Input:
 
     ``receive`` blocks for the next raw message and raises when the consumer is closed; ``acknowledge`` and
     ``refuse`` take a raw message id; ``decode`` makes the function's value of a raw message. ``busy`` is true
-    while a message of this input is being handled, for whoever wants the instance to rest.
+    while a message of this input is being handled, for whoever wants the instance to rest. ``note`` is told of each
+    message that the instance takes, if there is one.
     """
+
+    note: Note | None = None
 
     def __init__(self, spec: InputSpec, instance: InstanceSpec, code: UserCode) -> None:
         self.spec = spec
@@ -87,6 +91,11 @@ class Input:
             spec.consumer.schema_type, spec.consumer.schema_properties, source.type_class_name, code
         )
         self.decode: Decoder = build_decoder(spec.consumer.serde_class_name, self._schema, code)
+
+    def keep_last(self, messages: LastMessages, number: int) -> None:
+        """Have each message noted in slot ``number``."""
+        only = self.spec.topics[0] if len(self.spec.topics) == 1 and not self.spec.consumer.is_regex_pattern else None
+        self.note = messages.note_for(number, only)
 
     def open(self, client: Any, share: Share | None, inputs: int) -> None:
         """Subscribe. ``share`` bounds what is prefetched, divided between ``inputs`` inputs and their topics."""

@@ -22,6 +22,7 @@ from .client import PulsarException, Result, pin_thread_state
 from .code import Process, UserCode, build_process
 from .context import InstanceContext
 from .input import Input, plan_inputs
+from .last_messages import LastMessages
 from .log_topic import LogTopicHandler
 from .memory import MemoryBudget, Share
 from .output import Output, Publishers, flush_all
@@ -41,7 +42,8 @@ class Instance:
     """One instance of a Python function over an open Pulsar client.
 
     ``run`` subscribes and handles messages until ``stop`` is called from any thread, or until something
-    breaks that is not the user's exception. Used once.
+    breaks that is not the user's exception. Used once. ``last_messages`` makes the place, for a number of inputs,
+    where the messages that they take are noted; ``None`` where nobody would look.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Instance:
         budget: MemoryBudget | None = None,
         on_ready: Callable[[], None] = lambda: None,
         logger: logging.Logger | None = None,
+        last_messages: Callable[[int], LastMessages | None] = LastMessages.in_process,
     ) -> None:
         function = spec.function
         self.spec = spec
@@ -66,6 +69,10 @@ class Instance:
         self._budget = budget or MemoryBudget(spec.client_memory_bytes)
         self._share: Share | None = None
         self._inputs = tuple(Input(planned, spec, code) for planned in plan_inputs(function))
+        self.last_messages = last_messages(len(self._inputs))
+        for number, source in enumerate(self._inputs):
+            if self.last_messages is not None:
+                source.keep_last(self.last_messages, number)
         self._output = Output(spec, code)
         self._publishers = Publishers(client, spec)
         secrets = build_secrets_provider(spec.secrets_provider, spec.secrets_provider_config)
@@ -248,6 +255,8 @@ class Instance:
         stats.last_invocation = time.time()
         self._context.message = message
         message_id = message.message_id()
+        if source.note is not None:
+            source.note(message, message_id)
         try:
             if self._acks_on_receipt:
                 source.acknowledge(message_id)

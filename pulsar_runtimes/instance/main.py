@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pulsar_runtimes.model.errors import LaunchError, PfrunError
@@ -24,6 +25,7 @@ from .dependencies import Sources
 from .environment import CODE_CACHE_VARIABLE
 from .exposition import serve_metrics
 from .instance import Instance, _one_line
+from .last_messages import LastMessages
 from .notify import Notifier
 from .support import check_supported
 
@@ -80,7 +82,8 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
         if not managed and spec.expected_health_check_seconds > 0:
             _watch_health(control, spec, instance)
 
-    instance = Instance(spec, code, client, on_ready=ready)
+    noted = partial(LastMessages.from_environment, os.environ)
+    instance = Instance(spec, code, client, on_ready=ready, last_messages=noted)
     control = ControlServer(instance.stats, lambda: instance.running, spec.instance_id)
     try:
         instance.run()

@@ -26,13 +26,15 @@ class Observation:
 
     ``reason`` is one line that a person can act on, empty when there is nothing to say. ``exit_code`` is that
     of the process, negative for a signal, and ``None`` where there is none. ``ready_replicas`` counts for
-    backends that run all replicas of a function as one runtime.
+    backends that run all replicas of a function as one runtime. ``last_messages``, of one that has EXITED, are topic
+    and id of the message that each input took last, where the backend can tell.
     """
 
     phase: Phase
     exit_code: int | None = None
     reason: str = ""
     ready_replicas: int | None = None
+    last_messages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,15 @@ class State(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class End:
     """How one life of an instance ended by itself: ``at`` in seconds since the epoch, ``exit_code`` negative for a
-    signal and ``None`` where there is none, ``last_lines`` the last that it wrote.
+    signal and ``None`` where there is none, ``last_lines`` the last that it wrote, ``last_messages`` topic and id of
+    the message that each input took last: the one in hand when it ended, or the one before.
     """
 
     at: float
     reason: str
     exit_code: int | None = None
     last_lines: tuple[str, ...] = field(default=(), repr=False)
+    last_messages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

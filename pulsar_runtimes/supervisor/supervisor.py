@@ -183,7 +183,8 @@ class Supervisor:
         record, action = step(watched.record, watched.seen, self._clock(), policy)
         ended = record.state in (State.BACKOFF, State.FAILED) and watched.record.state is not record.state
         if ended:
-            watched.ends.append(End(time.time(), record.reason, record.exit_code, self._last_lines(watched)))
+            lines, messages = self._last_lines(watched), watched.seen.last_messages
+            watched.ends.append(End(time.time(), record.reason, record.exit_code, lines, messages))
         self._set(watched, record)
         if action is Action.START:
             self._begin_start(watched)

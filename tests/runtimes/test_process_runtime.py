@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -205,6 +206,21 @@ def test_one_that_ends_without_a_word_shows_its_exit_code(bench: Bench, sample: 
     seen = bench.until(runtime, Phase.EXITED)
     assert seen.exit_code == 7
     assert seen.reason.startswith("exit code 7")
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_one_that_was_killed_leaves_word_of_the_message_in_its_hand(
+    flags: str, bench: Bench, sample: Sample, channel: Open
+) -> None:
+    spec = sample("Exits", runtime_flags=flags)
+    runtime = bench.running(spec)
+    talk = channel(spec.function)
+    assert talk.ask("fine") == "fine"
+    talk.send(["die"])
+    seen = bench.until(runtime, Phase.EXITED)
+    (topic,) = spec.function.source.input_specs
+    (noted,) = seen.last_messages
+    assert re.fullmatch(re.escape(topic) + r" \(\d+,1,-1,-1\)", noted), noted
 
 
 # The launcher

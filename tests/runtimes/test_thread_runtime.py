@@ -181,6 +181,7 @@ def test_sys_exit_ends_the_instance_and_no_other(
     channel(spec.function).send(["exit"])
     seen = bench.until(runtime, Phase.EXITED)
     assert seen.reason == "the instance failed: SystemExit: asked to exit"
+    assert len(seen.last_messages) == 1
     assert neighbour.ask("hello") == "hello!"
 
 

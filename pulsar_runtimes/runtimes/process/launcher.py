@@ -19,6 +19,7 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -29,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pulsar_runtimes.instance.environment import NOTIFY_VARIABLE
+from pulsar_runtimes.instance.environment import LAST_MESSAGES_VARIABLE, NOTIFY_VARIABLE
+from pulsar_runtimes.instance.last_messages import read_last_messages
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.runtimes.process.limits import Limit, LimitError, find_limiter
 from pulsar_runtimes.runtimes.process.log_file import RotatingLog
@@ -46,6 +48,12 @@ _ORPHAN_GRACE_SECONDS = 2.0
 """What instances have to finish when the worker has died, before they are killed."""
 
 _MOST_DESCRIPTORS = 1 << 16
+_MOST_NOTED = 1 << 16
+"""How much of what an instance has noted is looked at: a function may write there, too."""
+
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""As the worker has it, which instances get back."""
+
 _HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 _libc = ctypes.CDLL(None)
@@ -56,6 +64,8 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _libc.prctl(_PR_SET_NAME, b"pfrun-launcher", 0, 0, 0)
+    _, most = _OPEN_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each instance takes four descriptors
     Launcher(control).serve()
 
 
@@ -68,6 +78,7 @@ class Child:
     log: RotatingLog
     output: int
     notify: int
+    last_messages: int
     limit: Limit
     key: str
     fingerprint: str
@@ -244,6 +255,7 @@ class Launcher:
         try:
             descriptors += os.pipe2(os.O_CLOEXEC)
             descriptors += os.pipe2(os.O_CLOEXEC)
+            descriptors.append(os.memfd_create("last-messages"))
             pid = _fork()
         except OSError as error:
             for descriptor in descriptors:
@@ -252,9 +264,9 @@ class Launcher:
             log.close()
             self._send("refused", identifier, reason=f"no process can be made: {error}")
             return
-        output, output_end, notify, notify_end = descriptors
+        output, output_end, notify, notify_end, last_messages = descriptors
         if pid == 0:
-            _become_instance(request, limit, self._pid, output_end, notify_end)
+            _become_instance(request, limit, self._pid, (output_end, notify_end, last_messages))
         _unblock_signals()
         os.close(output_end)
         os.close(notify_end)
@@ -266,6 +278,7 @@ class Launcher:
             log,
             output,
             notify,
+            last_messages,
             limit,
             request["key"],
             request["fingerprint"],
@@ -337,11 +350,15 @@ class Launcher:
         while data := _read(child.output):
             child.log.write(data)
         self._on_notify(child)
-        for descriptor in (child.output, child.notify):
+        last = {
+            "last_lines": child.log.last_lines(),
+            "last_messages": read_last_messages(os.pread(child.last_messages, _MOST_NOTED, 0)),
+        }
+        for descriptor in (child.output, child.notify, child.last_messages):
             self._forget(descriptor)
             os.close(descriptor)
         oom_kills = child.limit.oom_kills()
-        self._send("exited", child.id, code=code, last_lines=child.log.last_lines(), oom=oom_kills > 0)
+        self._send("exited", child.id, code=code, oom=oom_kills > 0, **last)
         child.limit.close()
         child.log.close()
 
@@ -412,8 +429,14 @@ def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
 
-def _become_instance(request: dict[str, Any], limit: Limit, launcher: int, output: int, notify: int) -> NoReturn:
-    """In the child: shed what belongs to the launcher, then run the instance or become another program."""
+def _become_instance(
+    request: dict[str, Any], limit: Limit, launcher: int, descriptors: tuple[int, int, int]
+) -> NoReturn:
+    """In the child: shed what belongs to the launcher, then run the instance or become another program.
+
+    ``descriptors``: for output, notifications, and the messages taken last.
+    """
+    output, notify, last_messages = descriptors
     try:
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -428,10 +451,13 @@ def _become_instance(request: dict[str, Any], limit: Limit, launcher: int, outpu
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.dup2(notify, 3)
+        os.dup2(last_messages, 4)
+        resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
         limit.enter(Language[request["language"]])
-        os.closerange(4, min(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
+        os.closerange(5, min(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
         os.environ.update(request["environment"])
         os.environ[NOTIFY_VARIABLE] = "3"
+        os.environ[LAST_MESSAGES_VARIABLE] = "4"
         _libc.prctl(_PR_SET_NAME, request["name"].encode()[:15], 0, 0, 0)
         if request.get("command") is not None:
             _execute(request)
@@ -468,7 +494,6 @@ def _execute(request: dict[str, Any]) -> NoReturn:
         descriptor = os.memfd_create("options", 0)  # without close-on-exec
         os.write(descriptor, request["options"].encode())
         command = [argument.replace(OPTIONS, f"/proc/self/fd/{descriptor}") for argument in command]
-    os.set_inheritable(3, True)
     try:
         os.execvp(command[0], command)
     except OSError as error:

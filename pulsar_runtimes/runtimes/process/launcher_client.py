@@ -19,6 +19,7 @@ from typing import Any
 
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.observation import Phase
+from pulsar_runtimes.runtimes.process.exit_reason import exit_cause, exit_reason
 from pulsar_runtimes.runtimes.process.launcher import SOCKET_NAME, short_path
 
 _CLOSE_SECONDS = 5.0
@@ -49,9 +50,16 @@ class Launched:
     failure: str = ""
     out_of_memory: bool = False
     last_lines: list[str] = field(default_factory=list)
+    last_messages: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     on_ready: Callable[[Launched], None] = lambda _: None
     on_end: Callable[[], None] = lambda: None
+
+    def end_reason(self) -> str:
+        """Why it ended, in one line."""
+        return exit_reason(
+            self.exit_code, failure=self.failure, out_of_memory=self.out_of_memory, last_lines=self.last_lines
+        )
 
 
 class LauncherClient:
@@ -259,7 +267,7 @@ class LauncherClient:
         if self._closed.is_set() and self._keep:
             return
         code = process.wait() if process is not None else None
-        cause = "" if code is None else f" ({_cause(code)})"
+        cause = "" if code is None else f" ({exit_cause(code)})"
         with self._lock:
             if not self._closed.is_set():
                 _log.error("the launcher process ended%s; its instances with it", cause)
@@ -302,6 +310,7 @@ class LauncherClient:
             case "exited":
                 instance.exit_code = event["code"]
                 instance.last_lines = event["last_lines"]
+                instance.last_messages = event["last_messages"]
                 instance.out_of_memory = event["oom"]
                 self._forget(instances, event["id"])
 
@@ -326,25 +335,3 @@ class LauncherClient:
         instance.on_end()
         instance.ended.set()
         self._wake()
-
-
-def exit_reason(instance: Launched) -> str:
-    """Why an instance ended, in one line: what it said itself, else its last line, else its exit code."""
-    code = instance.exit_code
-    if instance.failure:
-        return instance.failure
-    if instance.out_of_memory:
-        return "out of memory: it used more than its resources allow, and the kernel ended it"
-    if code is None or code == 0:
-        return "it ended by itself with exit code 0" if code == 0 else "it ended"
-    last = next((line.strip() for line in reversed(instance.last_lines) if line.strip()), "")
-    return f"{_cause(code)}{': ' + last if last and code > 0 else ''}"
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

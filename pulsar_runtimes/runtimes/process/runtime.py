@@ -14,7 +14,7 @@ from pulsar_runtimes.runtimes.base import Runtime
 from pulsar_runtimes.runtimes.loopback_port import LoopbackPort
 from pulsar_runtimes.runtimes.process.health import HealthProbe, Patient
 from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint
-from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherClient, exit_reason
+from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherClient
 from pulsar_runtimes.runtimes.process.log_file import read_last_lines
 
 _KILL_SECONDS = 10.0
@@ -115,8 +115,9 @@ class ProcessRuntime(Runtime):
                 return Observation(Phase.EXITED, reason="stopped before it was started")
             return Observation(Phase.CREATED)
         if launched.phase is Phase.EXITED:
-            reason = "stopped" if self._stop_asked else exit_reason(launched)
-            return Observation(Phase.EXITED, launched.exit_code, reason)
+            reason = "stopped" if self._stop_asked else launched.end_reason()
+            messages = tuple(launched.last_messages)
+            return Observation(Phase.EXITED, launched.exit_code, reason, last_messages=messages)
         return Observation(launched.phase)
 
     def stop(self, *, grace_seconds: float) -> None:

@@ -78,7 +78,8 @@ class ThreadRuntime(Runtime):
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             logging.getLogger(__name__).exception("%s: the instance failed", self.spec.key)
-        self._saw(Observation(Phase.EXITED, reason=reason))
+        noted = self._instance.last_messages if self._instance is not None else None
+        self._saw(Observation(Phase.EXITED, reason=reason, last_messages=tuple(noted.told() if noted else ())))
 
     def _ready(self) -> None:
         self._saw(Observation(Phase.RUNNING))
