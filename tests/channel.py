@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Iterable
 
 import pulsar
+import pulsar.schema
 
-from pulsar_runtimes.model.function import FunctionSpec
+from pulsar_runtimes.model.function import FunctionSpec, Language
 from tests.waiting import until
 
 _RECEIVE_MILLIS = 200
@@ -22,7 +23,10 @@ class Channel:
 
     def __init__(self, client: pulsar.Client, function: FunctionSpec) -> None:
         (source,) = function.source.input_specs
-        self._producer = client.create_producer(source, block_if_queue_full=True)
+        # A Java function of strings declares that on its topic, which must not have a producer of bytes by then.
+        is_java = function.language is Language.JAVA
+        self._schema = pulsar.schema.StringSchema() if is_java else pulsar.schema.BytesSchema()
+        self._producer = client.create_producer(source, schema=self._schema, block_if_queue_full=True)
         self._consumer = client.subscribe(
             function.sink.topic,
             f"observer-{uuid.uuid4().hex}",
@@ -34,7 +38,8 @@ class Channel:
         """Publish ``texts``; they are the broker's when this returns."""
         results: list[pulsar.Result] = []
         for text in texts:
-            self._producer.send_async(text.encode(), lambda result, _: results.append(result))
+            content = text if isinstance(self._schema, pulsar.schema.StringSchema) else text.encode()
+            self._producer.send_async(content, lambda result, _: results.append(result))
         self._producer.flush()
         assert set(results) <= {pulsar.Result.Ok}
 
