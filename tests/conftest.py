@@ -36,6 +36,27 @@ from tests.workers import SAMPLES, Build, Run
 FUNCTIONS = Path(__file__).parent / "functions"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--on-pulsar", action="store_true", help="tests that share a broker use a real Apache Pulsar")
+
+
+@pytest.fixture(scope="session")
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """The broker that all tests share: the embedded one, or with ``--on-pulsar`` a real Apache Pulsar."""
+    if request.config.getoption("--on-pulsar"):
+        broker: standalone.Standalone = request.getfixturevalue("pulsar_standalone")
+        return broker.service_url
+    embedded: str = request.getfixturevalue("broker_url")
+    return embedded
+
+
+@pytest.fixture
+def embedded_only(request: pytest.FixtureRequest) -> None:
+    """Skips a test that is about the embedded broker itself where that is not used."""
+    if request.config.getoption("--on-pulsar"):
+        pytest.skip("it is about the embedded broker")
+
+
 @pytest.fixture(scope="session")
 def pulsar_client(broker_url: str) -> Iterator[pulsar.Client]:
     """A client of the broker that all tests share. It says nothing unless something fails."""

@@ -40,6 +40,7 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("embedded_only")
 def test_the_embedded_broker_says_its_name(broker_url: str) -> None:
     assert read_server_version(broker_url).startswith(LiteBroker.server_name)
 

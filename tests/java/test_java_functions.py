@@ -158,6 +158,7 @@ def test_an_instance_that_hangs_is_found_and_replaced_with_its_stacks_kept(
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("embedded_only")
 def test_java_works_on_the_embedded_broker_when_its_schemas_are_named(
     java: Callable[..., Worker], build: Build, greeter: Path, broker_url: str, ends: Open, topic: Callable[[str], str]
 ) -> None:

@@ -202,7 +202,8 @@ def test_what_the_embedded_broker_cannot_serve_is_refused(
         worker.admit(build("Exclaim", **keys))
 
 
-def test_a_broker_that_is_only_named_is_recognised(run: Run, build: Build, broker_url: str, channel: Open) -> None:
+@pytest.mark.usefixtures("embedded_only")
+def test_a_broker_that_is_only_named_is_recognised(run: Run, build: Build, channel: Open) -> None:
     worker = run("process")
     with pytest.raises(AdmissionError, match=r"'pulsar-lite' cannot serve input topics given by a pattern"):
         worker.submit(build("Exclaim", inputs=None, topicsPattern="persistent://public/default/.*"))
