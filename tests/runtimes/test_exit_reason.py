@@ -6,10 +6,12 @@ import pytest
 
 from pulsar_runtimes.runtimes.process.exit_reason import exit_reason
 
-JAVA = """2026-01-01 ERROR JavaInstanceRunnable - Uncaught exception in Java Instance
+ROOT = "org.apache.pulsar.client.api.PulsarClientException$IncompatibleSchemaException: new schema type STRING"
+
+JAVA = f"""2026-01-01 ERROR JavaInstanceRunnable - Uncaught exception in Java Instance
 java.util.concurrent.CompletionException: org.apache.pulsar.Schema$WrongException: first
 \tat java.util.concurrent.CompletableFuture.encodeThrowable(CompletableFuture.java:332) ~[?:?]
-Caused by: org.apache.pulsar.client.api.PulsarClientException$IncompatibleSchemaException: new schema type STRING
+Caused by: {ROOT}
 \tat org.apache.pulsar.client.impl.ClientCnx.handleError(ClientCnx.java:836)
 \t... 24 more
 2026-01-01 INFO JavaInstanceStarter - RuntimeSpawner quit, shutting down JavaInstance""".splitlines()
@@ -34,8 +36,7 @@ exit status 2""".splitlines()
         (
             0,
             JAVA,
-            "it ended by itself with exit code 0; the last error of its log: "
-            "org.apache.pulsar.client.api.PulsarClientException$IncompatibleSchemaException: new schema type STRING",
+            f"it ended by itself with exit code 0; the last error of its log: {ROOT}",
         ),
         (1, PYTHON, "exit code 1: KeyError: 'limit'"),
         (2, GO, "exit code 2: panic: assignment to entry in nil map"),
