@@ -42,6 +42,11 @@ class Watched:
     def key(self) -> InstanceKey:
         return self.record.key
 
+    def successor(self, now: float) -> Watched:
+        """The same instance, to be started anew; what it remembers stays."""
+        record = Record(self.key, since=now, restarts=self.record.restarts, starts=self.record.starts)
+        return Watched(self.spec, self.generation, record, ends=self.ends)
+
 
 @dataclass
 class Generation:
@@ -108,6 +113,14 @@ class Generations:
         generation = Generation(max([*before, *(left.generation for left in self.leaving)], default=-1) + 1, wanted)
         generation.scale(wanted, now)
         return generation
+
+    def restart(self, instance_id: int | None, now: float) -> None:
+        """Stop an instance, or all (``None``), and start anew: each starts once the one before is gone."""
+        for generation in (self.current, self.coming):
+            for member in list(generation.members.values()) if generation is not None else ():
+                if generation is not None and instance_id in (None, member.key.instance_id):
+                    generation.members[member.key] = member.successor(now)
+                    self.leaving.append(member)
 
     def _scale(self, generation: Generation, wanted: Wanted, now: float) -> None:
         if generation.wanted is not wanted:

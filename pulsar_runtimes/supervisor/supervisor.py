@@ -31,7 +31,7 @@ class Supervisor:
     """Starts, watches, restarts and stops instances of one factory.
 
     All decisions are taken by :func:`step` and :func:`next_move` in one thread, the loop; whatever may wait is done
-    by a bounded pool. ``want``, ``wanted``, ``revive`` and ``statuses`` may be called from any thread.
+    by a bounded pool. ``want``, ``wanted``, ``revive``, ``restart`` and ``statuses`` may be called from any thread.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Supervisor:
         self._in_place = updates_in_place(factory.capabilities)
         self._wanted: dict[FunctionKey, Wanted] = {}
         self._revived: set[FunctionKey] = set()
+        self._restarted: list[tuple[FunctionKey, int | None]] = []
         self._functions: dict[FunctionKey, Generations] = {}
         self._awake = threading.Event()
         self._ending = False
@@ -98,6 +99,12 @@ class Supervisor:
                 self._revived.add(function)
         self.wake()
 
+    def restart(self, function: FunctionKey, instance_id: int | None = None) -> None:
+        """Stop an instance of ``function``, or all (``None``), and start it anew. Returns when it is asked for."""
+        with self._lock:
+            self._restarted.append((function, instance_id))
+        self.wake()
+
     def wake(self) -> None:
         """Look now rather than at the next regular time."""
         self._awake.set()
@@ -132,7 +139,11 @@ class Supervisor:
             for key in {**self._wanted, **self._functions}:
                 generations = self._functions.setdefault(key, Generations())
                 generations.follow(self._wanted.get(key), self._clock())
+                for restarted, instance_id in self._restarted:
+                    if restarted == key:
+                        generations.restart(instance_id, self._clock())
                 self._decide(key, generations)
+            self._restarted.clear()
             functions = list(self._functions.items())
         for key, generations in functions:
             self._tend(key, generations, key in revived)

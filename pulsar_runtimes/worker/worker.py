@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +84,7 @@ class Worker:
         self._numbers: ConsumerNumbers | None = None
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
+        self._stopped_numbers: dict[FunctionKey, frozenset[int]] = {}
         self.factory = self._make_factory()
         self._supervisor = Supervisor(
             self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds, prepare=self._prepare
@@ -196,24 +197,30 @@ class Worker:
             self.factory.check(spec)
         return function
 
-    def submit(self, function: FunctionSpec, base: Path | None = None) -> None:
+    def submit(
+        self, function: FunctionSpec, base: Path | None = None, *, stopped: Collection[int] = frozenset()
+    ) -> None:
         """Run ``function``, now or when the worker is started; one of the same name is updated to it.
 
         The instances of before keep working until all new ones are ready. If one of those is given up first, they
         go on, :meth:`status` tells why, and :meth:`functions` has the function of before; submitting the new one
-        again tries again. Another parallelism only adds or ends instances. Submitting what runs already changes
-        nothing. ``AdmissionError`` as :meth:`admit` has it.
+        again tries again. Another parallelism only adds or ends instances, and so do other ``stopped`` numbers, whose
+        instances are not to run. Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit`
+        has it.
         """
         function = self.admit(function, base)
         with self._lock:
             self._functions[function.key] = function
+            self._stopped_numbers[function.key] = frozenset(stopped)
             if self._started:
                 self._want(function)
 
     def _want(self, function: FunctionSpec) -> None:
         # Only our Python instance counts its consumers from where it is told: others would meet.
         in_place = not self._broker_limits.tells_consumers_apart and function.language is not Language.PYTHON
-        self._supervisor.want(function.key, self.plan(function), in_place=in_place)
+        stopped = self._stopped_numbers.get(function.key, frozenset())
+        specs = [spec for spec in self.plan(function) if spec.instance_id not in stopped]
+        self._supervisor.want(function.key, specs, in_place=in_place)
 
     def _prepare(self, spec: InstanceSpec) -> InstanceSpec:
         return spec if self._numbers is None else self._numbers.number(spec)
@@ -223,11 +230,16 @@ class Worker:
         key = self._known(key)
         with self._lock:
             self._functions.pop(key, None)
+            self._stopped_numbers.pop(key, None)
             self._supervisor.want(key, ())
 
     def revive(self, key: FunctionKey | str) -> None:
         """Give the instances that were given up a new chance, with the code as it is now."""
         self._supervisor.revive(self._known(key))
+
+    def restart(self, key: FunctionKey | str, instance_id: int | None = None) -> None:
+        """Stop an instance, or all (``None``), and start it anew. Returns when that is asked for."""
+        self._supervisor.restart(self._known(key), instance_id)
 
     def functions(self) -> tuple[FunctionSpec, ...]:
         """What was submitted, in the order of names; where an update failed, the function that runs in its place."""
