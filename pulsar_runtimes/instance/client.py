@@ -28,6 +28,7 @@ PulsarException = pulsar.PulsarException
 ConsumerType = pulsar.ConsumerType
 InitialPosition = pulsar.InitialPosition
 BatchingType = pulsar.BatchingType
+MessageId = pulsar.MessageId
 
 __all__ = [
     "BatchingType",
@@ -36,11 +37,13 @@ __all__ = [
     "IdentitySerDe",
     "InitialPosition",
     "MessageBuilder",
+    "MessageId",
     "PulsarException",
     "Result",
     "Timeout",
     "compression",
     "connect",
+    "open_client",
     "pin_thread_state",
     "schema",
 ]
@@ -65,7 +68,17 @@ def compression(kind: CompressionType) -> Any:
 
 
 def connect(spec: InstanceSpec, *, log_file: Path | None = None) -> pulsar.Client:
-    """A client as ``spec`` asks for it: no connection is made yet. ``LaunchError`` for unusable credentials.
+    """A client as ``spec`` asks for it: no connection is made yet. ``LaunchError`` for unusable credentials."""
+    client = open_client(spec.service_url, spec.auth, log_file=log_file)
+    try:
+        _advance_consumer_numbers(client, spec)
+    except PulsarException as error:
+        raise LaunchError(f"the Pulsar client cannot be made for {spec.service_url!r}: {error}") from None
+    return client
+
+
+def open_client(service_url: str, auth: ClientAuth | None, *, log_file: Path | None = None) -> pulsar.Client:
+    """A client of a broker: no connection is made yet. ``LaunchError`` for unusable credentials.
 
     Timeouts and thread counts are those of the reference's Python instance. The library's own log lines go to
     ``log_file``, or to standard output when there is none.
@@ -77,14 +90,12 @@ def connect(spec: InstanceSpec, *, log_file: Path | None = None) -> pulsar.Clien
         "message_listener_threads": 1,
         "logger": pulsar.FileLogger(level, str(log_file)) if log_file else pulsar.ConsoleLogger(level),
     }
-    if spec.auth is not None:
-        options |= _auth_options(spec.auth)
+    if auth is not None:
+        options |= _auth_options(auth)
     try:
-        client = pulsar.Client(spec.service_url, **options)
-        _advance_consumer_numbers(client, spec)
-        return client
+        return pulsar.Client(service_url, **options)
     except (ValueError, RuntimeError, PulsarException) as error:
-        raise LaunchError(f"the Pulsar client cannot be made for {spec.service_url!r}: {error}") from None
+        raise LaunchError(f"the Pulsar client cannot be made for {service_url!r}: {error}") from None
 
 
 def _advance_consumer_numbers(client: pulsar.Client, spec: InstanceSpec) -> None:

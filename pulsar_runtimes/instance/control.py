@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import grpc
 
 from pulsar_runtimes.model.errors import LaunchError
-from pulsar_runtimes.model.observation import InstanceStats
+from pulsar_runtimes.model.observation import InstanceStats, MinuteStats
 
 from . import messages
 from .stats import ExceptionInfo, Stats
@@ -56,9 +57,7 @@ def build_metrics(stats: Stats) -> Any:
         userExceptionsTotal_1min=minute.user_exceptions,
         avgProcessLatency_1min=minute.average_latency_ms,
     )
-    for name, (total_value, count) in tuple(stats.user_metrics.items()):
-        data.userMetrics[f"user_metric_{name}_sum"] = total_value
-        data.userMetrics[f"user_metric_{name}_count"] = count
+    data.userMetrics.update(stats.named_metrics())
     return data
 
 
@@ -119,16 +118,28 @@ class ControlServer:
 
 def fetch_stats(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SECONDS) -> InstanceStats:
     """What a running instance has counted. ``TimeoutError`` or ``ConnectionError`` when it does not answer."""
-    status = _call(f"{host}:{port}", "GetFunctionStatus", messages.FunctionStatus, seconds)
+    target = f"{host}:{port}"
+    with grpc.insecure_channel(target) as channel:
+        status = _call(channel, target, "GetFunctionStatus", messages.FunctionStatus, seconds)
+        metrics = _call(channel, target, "GetMetrics", messages.MetricsData, seconds)
+    system = (*status.latestSystemExceptions, *status.latestSourceExceptions, *status.latestSinkExceptions)
     return InstanceStats(
         received=status.numReceived,
         processed=status.numSuccessfullyProcessed,
         user_exceptions=status.numUserExceptions,
-        system_exceptions=status.numSystemExceptions,
+        system_exceptions=status.numSystemExceptions + status.numSourceExceptions + status.numSinkExceptions,
         average_latency_ms=status.averageLatency,
         last_invocation_ms=status.lastInvocationTime,
         latest_user_exceptions=_infos(status.latestUserExceptions),
-        latest_system_exceptions=_infos(status.latestSystemExceptions),
+        latest_system_exceptions=_infos(system),
+        last_minute=MinuteStats(
+            metrics.receivedTotal_1min,
+            metrics.processedSuccessfullyTotal_1min,
+            metrics.userExceptionsTotal_1min,
+            metrics.systemExceptionsTotal_1min,
+            metrics.avgProcessLatency_1min,
+        ),
+        user_metrics={name: value for name, value in metrics.userMetrics.items() if not math.isnan(value)},
     )
 
 
@@ -139,7 +150,9 @@ def _infos(exceptions: Any) -> tuple[tuple[str, int], ...]:
 def check_health(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SECONDS) -> bool:
     """Whether the instance answers a health check in time."""
     try:
-        return bool(_call(f"{host}:{port}", "HealthCheck", messages.HealthCheckResult, seconds).success)
+        with grpc.insecure_channel(f"{host}:{port}") as channel:
+            reply = _call(channel, f"{host}:{port}", "HealthCheck", messages.HealthCheckResult, seconds)
+        return bool(reply.success)
     except (TimeoutError, ConnectionError):
         return False
 
@@ -167,17 +180,16 @@ class HealthLine:
         self._channel.close()
 
 
-def _call(target: str, method: str, reply: Any, seconds: float) -> Any:
-    with grpc.insecure_channel(target) as channel:
-        call: Any = channel.unary_unary(
-            f"/{messages.SERVICE}/{method}",
-            request_serializer=lambda request: request.SerializeToString(),
-            response_deserializer=reply.FromString,
-        )
-        try:
-            return call(messages.Empty(), timeout=seconds)
-        except grpc.RpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise TimeoutError(f"{target} did not answer {method} within {seconds:g} s") from None
-            raise ConnectionError(f"{target}: {method}: {code.name}") from None
+def _call(channel: Any, target: str, method: str, reply: Any, seconds: float) -> Any:
+    call: Any = channel.unary_unary(
+        f"/{messages.SERVICE}/{method}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=reply.FromString,
+    )
+    try:
+        return call(messages.Empty(), timeout=seconds)
+    except grpc.RpcError as error:
+        code = error.code()
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise TimeoutError(f"{target} did not answer {method} within {seconds:g} s") from None
+        raise ConnectionError(f"{target}: {method}: {code.name}") from None

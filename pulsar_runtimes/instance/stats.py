@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pulsar_runtimes.model.observation import InstanceStats
+from pulsar_runtimes.model.observation import InstanceStats, MinuteStats
 
 _KEPT_EXCEPTIONS = 10
 _WINDOW_SECONDS = 60.0
@@ -125,7 +125,26 @@ class Stats:
             last_invocation_ms=int(self.last_invocation * 1000),
             latest_user_exceptions=_pairs(self.latest_user_exceptions),
             latest_system_exceptions=_pairs(self.latest_system_exceptions),
+            last_minute=self._minute(),
+            user_metrics=self.named_metrics(),
         )
+
+    def _minute(self) -> MinuteStats:
+        minute = self.last_minute()
+        return MinuteStats(
+            minute.received,
+            minute.processed,
+            minute.user_exceptions,
+            minute.system_exceptions,
+            minute.average_latency_ms,
+        )
+
+    def named_metrics(self) -> dict[str, float]:
+        """The metrics of the function's own: sum and count of each."""
+        named: dict[str, float] = {}
+        for name, (total, count) in tuple(self.user_metrics.items()):
+            named |= {f"user_metric_{name}_sum": total, f"user_metric_{name}_count": count}
+        return named
 
     def shown_exceptions(self, kept: deque[ExceptionInfo]) -> list[ExceptionInfo]:
         """The exceptions that may become gauges of their own: at most five of the last minute."""

@@ -38,8 +38,23 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class MinuteStats:
+    """What an instance has counted in its running window of a minute."""
+
+    received: int = 0
+    processed: int = 0
+    user_exceptions: int = 0
+    system_exceptions: int = 0
+    average_latency_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStats:
-    """What an instance has counted since it started. Exceptions are (text, ms since the epoch), oldest first."""
+    """What an instance has counted since it started. Exceptions are (text, ms since the epoch), oldest first.
+
+    Failures of a source or sink are among the system exceptions. ``user_metrics`` has the function's own figures by
+    the names of the reference.
+    """
 
     received: int = 0
     processed: int = 0
@@ -49,6 +64,8 @@ class InstanceStats:
     last_invocation_ms: int = 0
     latest_user_exceptions: tuple[tuple[str, int], ...] = ()
     latest_system_exceptions: tuple[tuple[str, int], ...] = ()
+    last_minute: MinuteStats = MinuteStats()
+    user_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,18 +272,22 @@ class Worker:
     def status(self, key: FunctionKey | str, *, stats: bool = False) -> FunctionStatus:
         """One function's instances as they are seen now; with ``stats`` each is asked what it has counted."""
         key = self._known(key)
-        return next(status for status in self.statuses(stats=stats) if status.key == key)
+        seen = [status for status in self._supervisor.statuses() if status.key.function == key]
+        return FunctionStatus(key, tuple(self._with_all_stats(seen) if stats else seen))
 
     def statuses(self, *, stats: bool = False) -> tuple[FunctionStatus, ...]:
         """Every function's instances. With ``stats`` this may wait for slow instances, some seconds at the most."""
         seen = self._supervisor.statuses()
         if stats:
-            with ThreadPoolExecutor(_STATS_THREADS) as pool:
-                seen = list(pool.map(self._with_stats, seen))
+            seen = self._with_all_stats(seen)
         grouped: dict[FunctionKey, list[InstanceStatus]] = {function.key: [] for function in self.functions()}
         for status in seen:
             grouped.setdefault(status.key.function, []).append(status)
         return tuple(FunctionStatus(key, tuple(instances)) for key, instances in sorted(grouped.items()))
+
+    def _with_all_stats(self, seen: list[InstanceStatus]) -> list[InstanceStatus]:
+        with ThreadPoolExecutor(_STATS_THREADS) as pool:
+            return list(pool.map(self._with_stats, seen))
 
     def _with_stats(self, status: InstanceStatus) -> InstanceStatus:
         runtime = self._supervisor.runtime(status.key)

@@ -1,0 +1,83 @@
+"""From what the service says to an HTTP answer, and errors to ``{"reason": ...}``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.service.errors import NotFoundError, NotReadyError, RefusedError
+from pulsar_runtimes.service.trigger import TriggerTimeout
+
+from .forms import Form, TooLargeError, read_form
+
+_STATUS: tuple[tuple[type[PfrunError], int], ...] = (
+    (TooLargeError, 413),
+    (RefusedError, 400),
+    (NotFoundError, 404),
+    (TriggerTimeout, 408),
+    (NotReadyError, 503),
+    (PfrunError, 500),
+)
+_log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """``value`` as compact JSON, its members in their order."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return Response(text, status_code=status, media_type="application/json")
+
+
+def error_answer(status: int, reason: str) -> Response:
+    return json_answer({"reason": reason}, status)
+
+
+def failure_answer(error: Exception) -> Response:
+    """The answer for an exception; one that nobody raised on purpose is logged, and not told to strangers."""
+    for kind, status in _STATUS:
+        if isinstance(error, kind):
+            return error_answer(status, str(error))
+    _log.error("a request failed", exc_info=error)
+    return error_answer(500, "internal error; the worker's log has it")
+
+
+def answering(call: Callable[[Request], Any]) -> Endpoint:
+    """An endpoint of a function that may wait: it runs in a thread. ``None`` is 204, a ``Response`` goes as it is."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _answer(await run_in_threadpool(call, request))
+        except Exception as error:
+            return failure_answer(error)
+
+    return endpoint
+
+
+def answering_form(call: Callable[[Request, Form], Any]) -> Endpoint:
+    """The same for requests with a multipart body."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            form = await read_form(request)
+            try:
+                return _answer(await run_in_threadpool(call, request, form))
+            finally:
+                await form.parts.close()
+        except Exception as error:
+            return failure_answer(error)
+
+    return endpoint
+
+
+def _answer(value: Any) -> Response:
+    if isinstance(value, Response):
+        return value
+    return Response(status_code=204) if value is None else json_answer(value)

@@ -1,0 +1,37 @@
+"""The admin API as one ASGI application."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from pulsar_runtimes.service.functions import FunctionService
+
+from .answers import error_answer
+from .functions import FunctionRoutes
+from .worker import WorkerRoutes, probe_routes
+
+
+def build_app(service: FunctionService, *, worker_id: str, host: str, port: int) -> Starlette:
+    """The application over ``service``. ``host`` and ``port`` are what it tells others of itself."""
+    functions = FunctionRoutes(service, worker_id)
+    worker = WorkerRoutes(service, worker_id, host, port)
+    return Starlette(
+        routes=[
+            Mount("/admin/v3/functions", routes=functions.routes()),
+            Mount("/admin/v2/worker", routes=worker.routes()),
+            Mount("/admin/v2/worker-stats", routes=worker.stats_routes()),
+            *probe_routes(),
+        ],
+        exception_handlers={404: _no_such_path, 405: _no_such_method},
+    )
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    return error_answer(404, f"there is no {request.url.path} here")
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    return error_answer(405, f"{request.url.path} cannot be asked with {request.method}")

@@ -1,0 +1,77 @@
+"""The multipart bodies of the admin API: bounded, and packages go to disk as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from pulsar_runtimes.service.errors import RefusedError
+from pulsar_runtimes.service.functions import Upload
+
+LARGEST_PACKAGE_BYTES = 2 << 30
+_LARGEST_TEXT_BYTES = 4 << 20
+_MOST_PARTS = 16
+
+
+class TooLargeError(RefusedError):
+    """The body of a request is larger than the worker takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parts of one body. A part is text or a file, whichever way the client chose to send it."""
+
+    parts: FormData
+
+    def text(self, name: str) -> str | None:
+        """A part as text, ``None`` when it is not there."""
+        part = self.parts.get(name)
+        if part is None or isinstance(part, str):
+            return part
+        try:
+            return part.file.read(_LARGEST_TEXT_BYTES).decode()
+        except UnicodeDecodeError:
+            raise RefusedError(f"{name}: must be UTF-8 text") from None
+
+    def data(self, name: str) -> bytes | None:
+        """A part as bytes, ``None`` when it is not there."""
+        part = self.parts.get(name)
+        if part is None or isinstance(part, str):
+            return None if part is None else part.encode()
+        return part.file.read(_LARGEST_TEXT_BYTES)
+
+    def upload(self, name: str) -> Upload | None:
+        """A part that is a file, ``None`` when it is not there or has no name."""
+        part = self.parts.get(name)
+        if not isinstance(part, UploadFile) or not part.filename:
+            return None
+        file: BinaryIO = part.file
+        return Upload(file, part.filename)
+
+
+async def read_form(request: Request) -> Form:
+    """The form of a request. ``RefusedError`` when it is none, ``TooLargeError`` when it is too large."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise RefusedError("the body must be multipart/form-data")
+    limits = {"max_files": _MOST_PARTS, "max_fields": _MOST_PARTS, "max_part_size": _LARGEST_TEXT_BYTES}
+    parser = MultiPartParser(request.headers, _bounded(request), **limits)
+    try:
+        return Form(await parser.parse())
+    except MultiPartException as error:
+        raise RefusedError(f"the body is no multipart form: {error.message}") from None
+    except KeyError:
+        raise RefusedError("the content type has no boundary") from None
+
+
+async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_PACKAGE_BYTES:
+            raise TooLargeError(f"the body is larger than {LARGEST_PACKAGE_BYTES} bytes")
+        yield chunk

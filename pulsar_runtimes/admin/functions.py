@@ -1,0 +1,137 @@
+"""``/admin/v3/functions``: register, change, look, trigger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pulsar_runtimes.config.function_json import build_function_config
+from pulsar_runtimes.model.names import FunctionKey, path_problem
+from pulsar_runtimes.service.errors import NotReadyError, RefusedError
+from pulsar_runtimes.service.functions import FunctionService, parse_config_text
+
+from .answers import answering, answering_form
+from .forms import Form
+from .status_forms import Seen, instance_stats_form, instance_status_form, stats_form, status_form
+
+_NO_STATE = "State storage client is not done initializing. Please try again in a little while."
+
+
+class FunctionRoutes:
+    """The routes over a :class:`FunctionService`. ``worker_id`` is told as the owner of each instance."""
+
+    def __init__(self, service: FunctionService, worker_id: str) -> None:
+        self._service = service
+        self._worker_id = worker_id
+
+    def routes(self) -> list[BaseRoute]:
+        """In an order in which fixed names come before those of tenants."""
+        key, instance = "/{tenant}/{namespace}/{name}", "/{tenant}/{namespace}/{name}/{instance:int}"
+        changes: list[BaseRoute] = [
+            Route(f"{path}/{action}", answering(self._change(action)), methods=["POST"])
+            for path in (instance, key)
+            for action in ("start", "stop", "restart")
+        ]
+        return [
+            Route("/connectors", answering(lambda request: []), methods=["GET"]),
+            Route("/builtins", answering(lambda request: []), methods=["GET"]),
+            Route("/builtins/reload", answering(lambda request: None), methods=["POST"]),
+            *changes,
+            Route(f"{key}/status", answering(self._status), methods=["GET"]),
+            Route(f"{key}/stats", answering(self._stats), methods=["GET"]),
+            Route(f"{key}/trigger", answering_form(self._trigger), methods=["POST"]),
+            Route(f"{key}/download", answering(self._download), methods=["GET"]),
+            Route(f"{key}/state/{{state_key:path}}", answering(self._state), methods=["GET", "POST"]),
+            Route(f"{instance}/status", answering(self._instance_status), methods=["GET"]),
+            Route(f"{instance}/stats", answering(self._instance_stats), methods=["GET"]),
+            Route("/{tenant}/{namespace}", answering(self._list), methods=["GET"]),
+            Route(key, answering_form(self._register), methods=["POST"]),
+            Route(key, answering_form(self._update), methods=["PUT"]),
+            Route(key, answering(self._deregister), methods=["DELETE"]),
+            Route(key, answering(self._get), methods=["GET"]),
+        ]
+
+    def _register(self, request: Request, form: Form) -> None:
+        self._service.register(new_key(request), _config(form), form.upload("data"), form.text("url") or "")
+
+    def _update(self, request: Request, form: Form) -> None:
+        self._service.update(key_of(request), _config(form), form.upload("data"), form.text("url") or "")
+
+    def _deregister(self, request: Request) -> None:
+        self._service.deregister(key_of(request))
+
+    def _get(self, request: Request) -> dict[str, Any]:
+        return build_function_config(self._service.get(key_of(request)))
+
+    def _list(self, request: Request) -> list[str]:
+        return self._service.names(request.path_params["tenant"], request.path_params["namespace"])
+
+    def _change(self, action: str) -> Any:
+        def change(request: Request) -> None:
+            key, instance_id = key_of(request), request.path_params.get("instance")
+            if action == "restart":
+                self._service.restart(key, instance_id)
+            else:
+                self._service.set_stopped(key, instance_id, stopped=action == "stop")
+
+        return change
+
+    def _status(self, request: Request) -> dict[str, Any]:
+        return status_form(self._service.status(key_of(request)), self._worker_id)
+
+    def _stats(self, request: Request) -> dict[str, Any]:
+        return stats_form(self._service.status(key_of(request)))
+
+    def _instance(self, request: Request) -> Seen:
+        key, number = key_of(request), request.path_params["instance"]
+        for seen in self._service.status(key):
+            if seen[0] == number:
+                return seen
+        raise RefusedError(f"Function {key.name} doesn't have instance with id {number}")
+
+    def _instance_status(self, request: Request) -> dict[str, Any]:
+        return instance_status_form(self._instance(request), self._worker_id)
+
+    def _instance_stats(self, request: Request) -> dict[str, Any]:
+        return instance_stats_form(self._instance(request))
+
+    def _trigger(self, request: Request, form: Form) -> Response:
+        key = key_of(request)
+        self._service.get(key)
+        data = form.data("data") or form.data("dataStream")
+        if data is None:
+            raise RefusedError("Trigger Data is not provided")
+        answer = self._service.trigger(key, data, form.text("topic"))
+        return Response(answer, media_type="application/json")
+
+    def _download(self, request: Request) -> Response:
+        return FileResponse(self._service.package(key_of(request)), media_type="application/json")
+
+    def _state(self, request: Request) -> None:
+        self._service.get(key_of(request))
+        raise NotReadyError(_NO_STATE)
+
+
+def key_of(request: Request) -> FunctionKey:
+    """The function that a path names."""
+    parts = request.path_params
+    return FunctionKey(parts["tenant"], parts["namespace"], parts["name"])
+
+
+def new_key(request: Request) -> FunctionKey:
+    """The same for one that is to be made: its names become those of files and topics."""
+    key = key_of(request)
+    for part, text in (("tenant", key.tenant), ("namespace", key.namespace), ("name", key.name)):
+        if problem := path_problem(text):
+            raise RefusedError(f"{part}: {problem}")
+    return key
+
+
+def _config(form: Form) -> dict[str, Any]:
+    text = form.text("functionConfig")
+    if text is None:
+        raise RefusedError("Function config is not provided")
+    return parse_config_text(text)

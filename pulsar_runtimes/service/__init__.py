@@ -1,0 +1,1 @@
+"""The function service: what is registered, and that this worker runs it."""

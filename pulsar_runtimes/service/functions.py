@@ -1,0 +1,283 @@
+"""Functions as the admin API knows them: registered, changed, stopped, asked for their state.
+
+What is registered is kept by a :class:`Registrations`; this worker runs it. Functions that were given on the worker's
+command line are shown as well, and changed there only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config
+from pulsar_runtimes.config.function_json import build_function_config
+from pulsar_runtimes.config.function_update import merge_update
+from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.model.errors import ConfigError, PfrunError
+from pulsar_runtimes.model.function import FunctionSpec, Language
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
+from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
+from pulsar_runtimes.worker.worker import Worker
+
+from .errors import NotFoundError, RefusedError
+from .packages import PackageStore
+from .trigger import trigger
+
+
+class Registrations(Protocol):
+    """The state of record. What ``put`` and ``delete`` have done is durable when they return."""
+
+    def registrations(self) -> Mapping[FunctionKey, Registration]: ...
+
+    def put(self, registration: Registration) -> None: ...
+
+    def delete(self, registration: Registration) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A package that came with a request."""
+
+    content: BinaryIO
+    file_name: str
+
+
+class FunctionService:
+    """One worker's functions. All methods may be called from any thread; changes happen one after another.
+
+    ``RefusedError`` for a request that is wrong, with every problem; ``NotFoundError`` for a function that is not
+    there; ``PfrunError`` when something outside failed.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        registrations: Registrations,
+        packages: PackageStore,
+        *,
+        client: Callable[[], Any],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``client`` gives the worker's own Pulsar client."""
+        self.worker = worker
+        self.packages = packages
+        self._registrations = registrations
+        self._client = client
+        self._clock = clock
+        self._changing = threading.Lock()
+
+    def start(self) -> list[str]:
+        """Run everything that is registered. Answers why some of it cannot be run; the others are."""
+        failures = []
+        for registration in self._registrations.registrations().values():
+            try:
+                self._run(registration)
+            except PfrunError as error:
+                failures.append(f"{registration.key}: {error}")
+        return failures
+
+    # What there is
+
+    def names(self, tenant: str, namespace: str) -> list[str]:
+        """The names of the functions of a namespace; none for one that does not exist."""
+        keys = {*self._registrations.registrations(), *(function.key for function in self.worker.functions())}
+        return sorted(key.name for key in keys if (key.tenant, key.namespace) == (tenant, namespace))
+
+    def functions(self) -> list[FunctionKey]:
+        """Every function there is."""
+        return sorted({*self._registrations.registrations(), *(function.key for function in self.worker.functions())})
+
+    def get(self, key: FunctionKey) -> FunctionSpec:
+        """A function as it is registered, or as the command line has it."""
+        return self._registration(key).function
+
+    def _registration(self, key: FunctionKey) -> Registration:
+        registration = self._registrations.registrations().get(key)
+        if registration is not None:
+            return registration
+        for function in self.worker.functions():
+            if function.key == key:
+                return Registration(function)
+        raise NotFoundError(f"Function {key.name} doesn't exist")
+
+    def _changeable(self, key: FunctionKey) -> Registration:
+        registration = self._registration(key)
+        if key not in self._registrations.registrations():
+            raise RefusedError(f"Function {key.name} was given on the worker's command line, and is changed there only")
+        return registration
+
+    def package(self, key: FunctionKey) -> Path:
+        """The file that the function's code is in."""
+        registration = self._registration(key)
+        if registration.package.path:
+            return self.packages.path(registration.package)
+        return Path(registration.function.package)
+
+    # Changes
+
+    def register(
+        self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = ""
+    ) -> None:
+        """Register a new function and run it. The names in ``key`` count, not those in ``config``."""
+        with self._changing:
+            if key in self.functions():
+                raise RefusedError(f"Function {key.name} already exists")
+            function = self._parse(key, config)
+            package = self._keep(config, upload, url)
+            function = self._admit(function, package)
+            self._apply(Registration(function, package, created_ms=int(self._clock() * 1000)))
+
+    def update(self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = "") -> None:
+        """Change a function. What ``config`` does not name stays, and so does the package when none is given."""
+        with self._changing:
+            try:
+                before = self._changeable(key)
+            except NotFoundError as error:
+                raise RefusedError(str(error)) from None
+            existing = build_function_config(before.function)
+            with _refusing():
+                merged = merge_update(existing, config)
+            function = _carry_over(before.function, self._parse(key, merged))
+            package = self._keep(config, upload, url) if upload or url else before.package
+            if build_function_config(function) == existing and package.path == before.package.path:
+                raise RefusedError("Update contains no change")
+            function = self._admit(function, package)
+            self._apply(replace(before, function=function, package=package, version=before.version + 1))
+
+    def deregister(self, key: FunctionKey) -> None:
+        """Stop a function and forget it."""
+        with self._changing:
+            registration = self._changeable(key)
+            self._registrations.delete(replace(registration, version=registration.version + 1))
+            with contextlib.suppress(PfrunError):  # it was registered, but could not be run here
+                self.worker.remove(key)
+
+    def set_stopped(self, key: FunctionKey, instance_id: int | None, *, stopped: bool) -> None:
+        """Stop or start an instance, or all (``None``). Returns when it is decided, not when it is done."""
+        with self._changing:
+            registration = self._changeable(key)
+            if not can_change(registration, instance_id, stop=stopped):
+                raise RefusedError("Operation not permitted")
+            self._apply(change(registration, instance_id, stop=stopped))
+
+    def restart(self, key: FunctionKey, instance_id: int | None = None) -> None:
+        """Stop what runs of a function, and start it anew."""
+        function = self.get(key)
+        if instance_id is not None and not 0 <= instance_id < function.parallelism:
+            raise RefusedError(f"{InstanceKey(key, instance_id)} doesn't exist")
+        self.worker.restart(key, instance_id)
+
+    def _apply(self, registration: Registration) -> None:
+        self._registrations.put(registration)
+        self._run(registration)
+
+    def _run(self, registration: Registration) -> None:
+        path = self.packages.path(registration.package)
+        stopped = {number for number, is_stopped in registration.stopped.items() if is_stopped}
+        self.worker.submit(replace(registration.function, package=str(path)), stopped=stopped)
+
+    # What comes with a request
+
+    def _keep(self, config: Mapping[str, Any], upload: Upload | None, url: str) -> PackageLocation:
+        if url.strip():
+            raise RefusedError(
+                "Function Package url is not valid: this worker takes packages that come with the request only"
+            )
+        builtin = str(config.get("jar") or "")
+        if builtin.startswith("builtin://"):
+            raise RefusedError(f"{builtin}: this worker has no built-in functions")
+        if upload is None:
+            raise RefusedError("Function package is not provided")
+        return self.packages.add(upload.content, upload.file_name)
+
+    def _parse(self, key: FunctionKey, config: Mapping[str, Any]) -> FunctionSpec:
+        """The function that ``config`` describes, whose code is looked at later."""
+        given = {name: value for name, value in config.items() if name not in (*PACKAGE_KEYS, "fqfn")}
+        names = {"tenant": key.tenant, "namespace": key.namespace, "name": key.name}
+        language = _language(config)
+        code = {name: "the package" for name, implied in PACKAGE_KEYS.items() if implied is language}
+        with _refusing():
+            return parse_function_config(Section({**given, **names, **code}))
+
+    def _admit(self, function: FunctionSpec, package: PackageLocation) -> FunctionSpec:
+        """As the worker would run it; what is kept does not say where the code lies."""
+        try:
+            admitted = self.worker.admit(replace(function, package=str(self.packages.path(package))))
+        except PfrunError as error:
+            raise RefusedError(str(error).removeprefix(f"{function.key}: ")) from None
+        return replace(admitted, package="")
+
+    # State
+
+    def status(self, key: FunctionKey, *, stats: bool = True) -> list[tuple[int, InstanceStatus | None, bool]]:
+        """Each instance's number, what is seen of it (``None``: it is not there), and whether it was stopped."""
+        registration = self._registration(key)
+        try:
+            seen = self.worker.status(key, stats=stats)
+        except PfrunError:
+            seen = FunctionStatus(key, ())
+        by_number = {instance.key.instance_id: instance for instance in seen.instances}
+        return [
+            (number, by_number.get(number), registration.is_stopped(number))
+            for number in range(registration.function.parallelism)
+        ]
+
+    def trigger(self, key: FunctionKey, data: bytes, topic: str | None = None) -> bytes:
+        """Send one message to the function, and its answer."""
+        return trigger(self._client(), self.get(key), data, topic)
+
+
+def parse_config_text(text: str) -> dict[str, Any]:
+    """A function config as it comes with a request. ``RefusedError`` when it is no JSON object."""
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"functionConfig: is not valid JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise RefusedError("functionConfig: must be a JSON object")
+    return config
+
+
+def _carry_over(before: FunctionSpec, after: FunctionSpec) -> FunctionSpec:
+    """``after`` with what a function config does not tell, and no update changes."""
+    source = replace(after.source, skip_to_latest=before.source.skip_to_latest)
+    sink = replace(
+        after.sink,
+        schema_properties=before.sink.schema_properties,
+        consumer_properties=before.sink.consumer_properties,
+    )
+    if before.language is not Language.JAVA:  # those of Java are read from the code
+        source = replace(source, type_class_name=before.source.type_class_name)
+        sink = replace(sink, type_class_name=before.sink.type_class_name)
+    return replace(after, source=source, sink=sink)
+
+
+def _language(config: Mapping[str, Any]) -> Language:
+    """As ``runtime`` says, else as the package's key does."""
+    stated = config.get("runtime")
+    if stated:
+        language = Language.__members__.get(str(stated).upper())
+        if language is None:
+            known = ", ".join(Language.__members__)
+            raise RefusedError(f"runtime: must be one of {known} (got {stated!r})")
+        return language
+    for name, implied in PACKAGE_KEYS.items():
+        if config.get(name):
+            return implied
+    raise RefusedError("Function language runtime is either not set or cannot be determined")
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """What is wrong with a config is the request's fault."""
+    try:
+        yield
+    except ConfigError as error:
+        raise RefusedError("; ".join(str(problem) for problem in error.problems)) from None
