@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from pulsar_runtimes.service.functions import FunctionService
+from pulsar_runtimes.service.metrics import MetricsPage
 
-from .answers import error_answer
+from .answers import answering, error_answer
 from .functions import FunctionRoutes
 from .worker import WorkerRoutes, probe_routes
 
 
-def build_app(service: FunctionService, *, worker_id: str, host: str, port: int) -> Starlette:
+def build_app(service: FunctionService, metrics: MetricsPage, *, worker_id: str, host: str, port: int) -> Starlette:
     """The application over ``service``. ``host`` and ``port`` are what it tells others of itself."""
     functions = FunctionRoutes(service, worker_id)
     worker = WorkerRoutes(service, worker_id, host, port)
@@ -23,6 +24,7 @@ def build_app(service: FunctionService, *, worker_id: str, host: str, port: int)
             Mount("/admin/v3/functions", routes=functions.routes()),
             Mount("/admin/v2/worker", routes=worker.routes()),
             Mount("/admin/v2/worker-stats", routes=worker.stats_routes()),
+            Route("/metrics", answering(lambda request: PlainTextResponse(metrics.text())), methods=["GET"]),
             *probe_routes(),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_method},

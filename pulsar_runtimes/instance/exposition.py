@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 
 from pulsar_runtimes.model.errors import LaunchError
@@ -83,6 +83,11 @@ def build_registry(stats: Stats, spec: InstanceSpec) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(StatsCollector(stats, spec))
     return registry
+
+
+def metrics_text(stats: Stats, spec: InstanceSpec) -> str:
+    """The metrics as the text that a scrape would get."""
+    return generate_latest(build_registry(stats, spec)).decode()
 
 
 def serve_metrics(stats: Stats, spec: InstanceSpec, address: str) -> tuple[Any, int]:

@@ -68,6 +68,13 @@ class Runtime(abc.ABC):
         """
         return None
 
+    def metrics_text(self) -> str:
+        """The instance's metrics in Prometheus' text format; empty when it cannot be asked. May wait for seconds.
+
+        Never called from the supervisor's loop.
+        """
+        return ""
+
     def log_lines(self, last: int) -> list[str]:
         """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
         return []

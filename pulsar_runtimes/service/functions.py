@@ -74,7 +74,12 @@ class FunctionService:
         self._changing = threading.Lock()
 
     def start(self) -> list[str]:
-        """Run everything that is registered. Answers why some of it cannot be run; the others are."""
+        """Run everything that is registered. Answers why some of it cannot be run; the others are.
+
+        Packages that nothing registered means any more are thrown away: nothing runs yet that may need them.
+        """
+        for package in self.packages.unused(self._used_packages()):
+            self.packages.remove(package)
         failures = []
         for registration in self._registrations.registrations().values():
             try:
@@ -82,6 +87,10 @@ class FunctionService:
             except PfrunError as error:
                 failures.append(f"{registration.key}: {error}")
         return failures
+
+    def _used_packages(self) -> set[str]:
+        registrations = self._registrations.registrations().values()
+        return {location.path for each in registrations for location in (each.package, each.transform_package)}
 
     # What there is
 

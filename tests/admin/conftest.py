@@ -19,6 +19,7 @@ from pulsar_runtimes.admin.server import AdminServer
 from pulsar_runtimes.model.names import FunctionKey
 from pulsar_runtimes.model.registration import Registration
 from pulsar_runtimes.service.functions import FunctionService
+from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.packages import PackageStore
 from tests.waiting import until
 from tests.workers import SAMPLES, Run
@@ -92,7 +93,10 @@ def _serve(run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitS
     worker = run("process")
     packages = PackageStore(directory / "packages")
     service = FunctionService(worker, kept or Kept(), packages, client=lambda: pulsar_client)
-    app = build_app(service, worker_id="w1", host="127.0.0.1", port=6750)
+    metrics = MetricsPage(worker, "test", period_seconds=0.1)
+    metrics.start()
+    open_.callback(metrics.stop)
+    app = build_app(service, metrics, worker_id="w1", host="127.0.0.1", port=6750)
     server = open_.enter_context(AdminServer(app, "127.0.0.1", 0))
     http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
     return Api(http, service)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from pulsar_runtimes.model.names import FunctionKey
 from tests.admin.conftest import Api, Kept, parts
+from tests.waiting import until
 from tests.workers import SAMPLES
 
 pytestmark = pytest.mark.broker
@@ -338,6 +340,21 @@ def test_the_worker_tells_of_itself(api: Api, config: Config) -> None:
     answer = api.http.put("/admin/v2/worker/rebalance")
     assert (answer.status_code, answer.json()) == (400, {"reason": "Too few workers (need at least 2)"})
     assert get("/ready").text == get("/live").text == get("/initialized").text == "true"
+
+
+def test_one_page_has_the_metrics_of_all_instances(api: Api, config: Config) -> None:
+    api.register("f", **config, parallelism=2)
+    api.await_running("f", 2)
+    api.post("f", "/trigger", data="hello")
+
+    def samples() -> dict[str, float]:
+        families = {family.name: family for family in text_string_to_metric_families(api.http.get("/metrics").text)}
+        received = families.get("pulsar_function_received")
+        return {sample.labels["instance_id"]: sample.value for sample in received.samples} if received else {}
+
+    seen = until(samples, lambda seen: sum(seen.values()) == 1.0)
+    assert set(seen) == {"0", "1"}
+    assert 'pulsar_function_worker_instance_count{cluster="test"} 2.0' in api.http.get("/metrics").text
 
 
 def test_a_path_that_is_not_there_is_told_in_json(api: Api) -> None:

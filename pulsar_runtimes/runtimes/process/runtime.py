@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherC
 from pulsar_runtimes.runtimes.process.log_file import read_last_lines
 
 _KILL_SECONDS = 10.0
+_METRICS_SECONDS = 3.0
+_MOST_METRICS_BYTES = 4 << 20
 _STACKS_SECONDS = 0.5
 """What a hung instance has to write the stacks of its threads, before it is killed."""
 
@@ -145,6 +148,19 @@ class ProcessRuntime(Runtime):
             return fetch_stats(launched.port)
         except (TimeoutError, ConnectionError):
             return None
+
+    def metrics_text(self) -> str:
+        launched = self._launched
+        if launched is None or launched.phase is not Phase.RUNNING or not launched.metrics_port:
+            return ""
+        connection = http.client.HTTPConnection("127.0.0.1", launched.metrics_port, timeout=_METRICS_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read(_MOST_METRICS_BYTES).decode(errors="replace")
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
 
     def log_lines(self, last: int) -> list[str]:
         return read_last_lines(self._log_file, last)

@@ -140,6 +140,12 @@ class ThreadRuntime(Runtime):
         instance = self._instance
         return instance.stats.snapshot() if instance is not None else None
 
+    def metrics_text(self) -> str:
+        from pulsar_runtimes.instance.exposition import metrics_text
+
+        instance = self._instance
+        return metrics_text(instance.stats, self.spec) if instance is not None and instance.running else ""
+
     def log_lines(self, last: int) -> list[str]:
         return list(self._lines)[-last:] if last > 0 else []
 
