@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -29,7 +30,7 @@ from pulsar_runtimes.testing import function_spec, instance_spec
 from pulsar_runtimes.worker.worker import Worker
 from tests.channel import Channel
 from tests.standalone import standalone
-from tests.standalone.distribution import fetch
+from tests.standalone.distribution import fetch, find_java
 from tests.standalone.requirement import or_skip
 from tests.workers import SAMPLES, Build, Run
 
@@ -69,6 +70,21 @@ def pulsar_client(broker_url: str) -> Iterator[pulsar.Client]:
 def pulsar_home() -> Path:
     """The unpacked server distribution of Apache Pulsar, downloaded when it is not in the cache."""
     return or_skip(lambda: fetch(os.environ))
+
+
+@pytest.fixture(scope="session")
+def compile_java(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """``compile_java(source)`` is the directory of the classes, compiled against all of Pulsar."""
+    javac = or_skip(lambda: find_java(os.environ, "javac"))
+
+    def compiled(source: Path) -> Path:
+        target = tmp_path_factory.mktemp("classes")
+        command = [javac, "-nowarn", "-proc:none", "-cp", f"{pulsar_home}/lib/*", "-d", str(target), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return target
+
+    return compiled
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ ConsumerType = pulsar.ConsumerType
 InitialPosition = pulsar.InitialPosition
 BatchingType = pulsar.BatchingType
 MessageId = pulsar.MessageId
+ProducerAccessMode = pulsar.ProducerAccessMode
+ProducerBusy = pulsar.ProducerBusy
 
 __all__ = [
     "BatchingType",
@@ -38,6 +40,8 @@ __all__ = [
     "InitialPosition",
     "MessageBuilder",
     "MessageId",
+    "ProducerAccessMode",
+    "ProducerBusy",
     "PulsarException",
     "Result",
     "Timeout",
@@ -68,17 +72,17 @@ def compression(kind: CompressionType) -> Any:
 
 
 def connect(spec: InstanceSpec, *, log_file: Path | None = None) -> pulsar.Client:
-    """A client as ``spec`` asks for it: no connection is made yet. ``LaunchError`` for unusable credentials."""
+    """A client as ``spec`` asks for it, as :func:`open_client` makes it."""
     client = open_client(spec.service_url, spec.auth, log_file=log_file)
     try:
         _advance_consumer_numbers(client, spec)
-    except PulsarException as error:
-        raise LaunchError(f"the Pulsar client cannot be made for {spec.service_url!r}: {error}") from None
+    except (ValueError, RuntimeError, PulsarException) as error:
+        raise _unusable(spec.service_url, error) from None
     return client
 
 
-def open_client(service_url: str, auth: ClientAuth | None, *, log_file: Path | None = None) -> pulsar.Client:
-    """A client of a broker: no connection is made yet. ``LaunchError`` for unusable credentials.
+def open_client(service_url: str, auth: ClientAuth | None = None, *, log_file: Path | None = None) -> pulsar.Client:
+    """A client of the brokers at ``service_url``: no connection is made yet. ``LaunchError`` for unusable credentials.
 
     Timeouts and thread counts are those of the reference's Python instance. The library's own log lines go to
     ``log_file``, or to standard output when there is none.
@@ -95,7 +99,11 @@ def open_client(service_url: str, auth: ClientAuth | None, *, log_file: Path | N
     try:
         return pulsar.Client(service_url, **options)
     except (ValueError, RuntimeError, PulsarException) as error:
-        raise LaunchError(f"the Pulsar client cannot be made for {service_url!r}: {error}") from None
+        raise _unusable(service_url, error) from None
+
+
+def _unusable(service_url: str, error: Exception) -> LaunchError:
+    return LaunchError(f"the Pulsar client cannot be made for {service_url!r}: {error}")
 
 
 def _advance_consumer_numbers(client: pulsar.Client, spec: InstanceSpec) -> None:

@@ -52,3 +52,11 @@ class RegistryError(PfrunError):
 
 class BrokerError(PfrunError):
     """No broker could be started or reached."""
+
+
+class MetadataError(PfrunError):
+    """The state of record could not be read or written; what was to be written may or may not be there."""
+
+
+class OutdatedError(MetadataError):
+    """Somebody changed the function meanwhile: the version that was to be written is not above the known one."""

@@ -33,7 +33,8 @@ class Registration:
     """One registered function.
 
     ``version`` grows with each change; one that is not above the known version is out of date. ``stopped`` has each
-    instance's number and whether somebody stopped it; empty means that all run.
+    instance's number and whether somebody stopped it; empty means that all run. ``unknown`` is what a newer worker
+    wrote that this version does not know, for it to be written again.
     """
 
     function: FunctionSpec
@@ -43,6 +44,7 @@ class Registration:
     created_ms: int = 0
     stopped: Mapping[int, bool] = field(default_factory=dict)
     auth: FunctionAuth | None = None
+    unknown: bytes = field(default=b"", repr=False)
 
     @property
     def key(self) -> FunctionKey:

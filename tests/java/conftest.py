@@ -19,21 +19,6 @@ Ask = Callable[[Sequence[str]], list[str]]
 
 
 @pytest.fixture(scope="session")
-def compile_java(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """``compile_java(source)`` is the directory of the classes, compiled against all of Pulsar."""
-    javac = or_skip(lambda: find_java(os.environ, "javac"))
-
-    def compiled(source: Path) -> Path:
-        target = tmp_path_factory.mktemp("classes")
-        command = [javac, "-nowarn", "-proc:none", "-cp", f"{pulsar_home}/lib/*", "-d", str(target), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return target
-
-    return compiled
-
-
-@pytest.fixture(scope="session")
 def sample_jar(compile_java: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package with the classes of ``sources/Functions.java``."""
     classes = compile_java(HERE / "sources" / "Functions.java")

@@ -1,0 +1,1 @@
+"""The state of record: what is registered, what runs where, and who leads, kept in Pulsar topics."""
