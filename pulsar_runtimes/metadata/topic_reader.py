@@ -47,27 +47,21 @@ class TopicReader:
             raise MetadataError(f"{topic}: cannot be read: {error}") from None
 
     def read(self) -> Any | None:
-        """The next message; ``None`` when none comes within a quarter of a second. ``MetadataError`` when it fails."""
-        deadline = time.monotonic() + _POLL_MILLIS / 1000
-        while True:
-            wait = int((deadline - time.monotonic()) * 1000)
-            try:
-                message = self._reader.read_next(max(wait, 1))
-            except Timeout:
-                return None
-            except PulsarException as error:
-                raise MetadataError(f"{self._topic}: cannot be read: {error}") from None
-            if self._is_new(message) and END_PROPERTY not in message.properties():
-                return message
-            if wait <= 0:
-                return None
+        """The next message; ``None`` when it has not come within a quarter of a second, or others have in its place.
 
-    def _is_new(self, message: Any) -> bool:
+        ``MetadataError`` when the topic cannot be read any more.
+        """
+        try:
+            message = self._reader.read_next(_POLL_MILLIS)
+        except Timeout:
+            return None
+        except PulsarException as error:
+            raise MetadataError(f"{self._topic}: cannot be read: {error}") from None
         found = message.message_id()
         if self.last is not None and place(found) <= place(self.last):
-            return False
+            return None
         self.last = found
-        return True
+        return None if END_PROPERTY in message.properties() else message
 
     def drain(self, *, seconds: float) -> Iterator[Any]:
         """The messages from here to what is the end of the topic now.
@@ -79,31 +73,34 @@ class TopicReader:
     def _drain_to_end(self, seconds: float) -> Iterator[Any]:
         deadline = time.monotonic() + seconds
         while self._has_more():
-            message = self.read()
-            if message is not None:
-                deadline = time.monotonic() + seconds
+            before = self.last
+            if (message := self.read()) is not None:
                 yield message
-            elif time.monotonic() >= deadline:
-                raise self._stalled(seconds)
+            deadline = self._next_deadline(before, deadline, seconds)
+
+    def _drain_to_mark(self, seconds: float) -> Iterator[Any]:
+        mark = place(self._write_mark(seconds))
+        deadline = time.monotonic() + seconds
+        while self.last is None or place(self.last) < mark:
+            before = self.last
+            if (message := self.read()) is not None:
+                yield message
+            deadline = self._next_deadline(before, deadline, seconds)
+
+    def _next_deadline(self, before: Any, deadline: float, seconds: float) -> float:
+        """The same deadline as long as nothing new comes; ``MetadataError`` when it has passed."""
+        now = time.monotonic()
+        if self.last is not before:
+            return now + seconds
+        if now >= deadline:
+            raise MetadataError(f"{self._topic}: nothing came for {seconds:g} s, although there is more")
+        return deadline
 
     def _has_more(self) -> bool:
         try:
             return bool(self._reader.has_message_available())
         except PulsarException as error:
             raise MetadataError(f"{self._topic}: does not tell where it ends: {error}") from None
-
-    def _drain_to_mark(self, seconds: float) -> Iterator[Any]:
-        mark = self._write_mark(seconds)
-        deadline = time.monotonic() + seconds
-        while self.last is None or place(self.last) < place(mark):
-            before = self.last
-            message = self.read()
-            if message is not None:
-                yield message
-            if self.last is not before:
-                deadline = time.monotonic() + seconds
-            elif time.monotonic() >= deadline:
-                raise self._stalled(seconds)
 
     def _write_mark(self, seconds: float) -> Any:
         """The id of a message that is written now, and that every reader passes over."""
@@ -118,9 +115,6 @@ class TopicReader:
                 producer.close()
         except PulsarException as error:
             raise MetadataError(f"{self._topic}: cannot be written: {error}") from None
-
-    def _stalled(self, seconds: float) -> MetadataError:
-        return MetadataError(f"{self._topic}: nothing came for {seconds:g} s, although there is more")
 
     def close(self) -> None:
         """Let go of the topic; says nothing when the connection is gone already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.broker
 
 Table = Callable[..., RegistrationTable]
+TOPIC = "persistent://public/functions/metadata"
 KEY = FunctionKey("public", "default", "exclaim")
 
 
@@ -283,17 +284,36 @@ def test_only_one_writes(table: Table, request: pytest.FixtureRequest) -> None:
     two.put(registered(version=1))
 
 
+Embedded = Callable[[], tuple[LiteBroker, pulsar.Client]]
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """``embedded()`` is a broker with a client, always on the same data; what was started is ended with the test."""
+    with ExitStack() as stack:
+
+        def start() -> tuple[LiteBroker, pulsar.Client]:
+            broker = LiteBroker.from_state_dir(tmp_path, os.environ)
+            stack.callback(broker.stop, grace_seconds=5)
+            client = pulsar.Client(broker.start(), logger=pulsar.FileLogger(pulsar.LoggerLevel.Error, os.devnull))
+            stack.callback(client.shutdown)
+            return broker, client
+
+        yield start
+
+
 @pytest.mark.usefixtures("embedded_only")
 class TestTheEmbeddedBroker:
-    def test_its_death_loses_nothing(self, tmp_path: Path, compacted: bool) -> None:
-        broker = LiteBroker.from_state_dir(tmp_path, os.environ)
-        client = pulsar.Client(broker.start(), logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Fatal))
-        options = {"compacted": compacted, "asks_end": False}
-        leader = RegistrationTable(client, "public/functions/metadata", worker_id="one", **options)
-        leader.load()
+    def test_its_death_loses_nothing(self, embedded: Embedded, tmp_path: Path, compacted: bool) -> None:
+        broker, client = embedded()
+
+        def load(worker_id: str) -> RegistrationTable:
+            table = RegistrationTable(client, TOPIC, worker_id=worker_id, compacted=compacted, asks_end=False)
+            table.load()
+            return table
+
+        leader, follower = load("one"), load("two")
         leader.lead()
-        follower = RegistrationTable(client, "public/functions/metadata", worker_id="two", **options)
-        follower.load()
         told: list[int] = []
         follower.follow(lambda _, found: told.append(found.version if found else -1))
         registration = registered()
@@ -304,28 +324,21 @@ class TestTheEmbeddedBroker:
             kill(tmp_path)
             until(broker.observe, lambda seen: seen.phase is Phase.EXITED)
             broker.start()
-            wanted = replace(registration, version=registration.version)
-            leader.put(wanted)
+            leader.put(registration)
+            until(lambda: follower.get(KEY), lambda found, wanted=registration: found == wanted)
+            assert load(f"three-{round_}").registrations() == {KEY: registration}
             registration = change(registration, 0, stop=True)
-            until(lambda: follower.get(KEY), lambda found, wanted=wanted: found == wanted)
-            again = RegistrationTable(client, "public/functions/metadata", worker_id=f"three-{round_}", **options)
-            again.load()
-            assert again.registrations() == {KEY: wanted}
-            again.close()
         assert told == list(range(153))
-        for table_ in (leader, follower):
-            table_.close()
-        client.close()
-        broker.stop(grace_seconds=5)
+        leader.close()
+        follower.close()
 
-    def test_all_is_there_after_a_restart_of_everything(self, tmp_path: Path, compacted: bool) -> None:
+    def test_all_is_there_after_a_restart_of_everything(
+        self, embedded: Embedded, tmp_path: Path, compacted: bool
+    ) -> None:
         wanted: dict[FunctionKey, Registration] = {}
         for round_ in range(3):
-            broker = LiteBroker.from_state_dir(tmp_path, os.environ)
-            client = pulsar.Client(broker.start(), logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
-            table = RegistrationTable(
-                client, "public/functions/metadata", worker_id="one", compacted=compacted, asks_end=False
-            )
+            broker, client = embedded()
+            table = RegistrationTable(client, TOPIC, worker_id="one", compacted=compacted, asks_end=False)
             table.load()
             assert table.registrations() == wanted
             table.lead()
@@ -335,7 +348,7 @@ class TestTheEmbeddedBroker:
                 table.put(one)
             if round_ == 1:
                 kill(tmp_path)
-            client.close()
+            client.shutdown()
             broker.stop(grace_seconds=5)
 
 
