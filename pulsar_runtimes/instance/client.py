@@ -31,6 +31,7 @@ BatchingType = pulsar.BatchingType
 MessageId = pulsar.MessageId
 ProducerAccessMode = pulsar.ProducerAccessMode
 ProducerBusy = pulsar.ProducerBusy
+ProducerFenced = pulsar.ProducerFenced
 
 __all__ = [
     "BatchingType",
@@ -42,6 +43,7 @@ __all__ = [
     "MessageId",
     "ProducerAccessMode",
     "ProducerBusy",
+    "ProducerFenced",
     "PulsarException",
     "Result",
     "Timeout",

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic
 
-from pulsar_runtimes.instance.client import ProducerAccessMode, ProducerBusy, PulsarException, compression
+from pulsar_runtimes.instance.client import (
+    ProducerAccessMode,
+    ProducerBusy,
+    ProducerFenced,
+    PulsarException,
+    compression,
+)
 from pulsar_runtimes.model.errors import MetadataError, OutdatedError
 from pulsar_runtimes.model.function import CompressionType
 
@@ -228,7 +234,7 @@ class TopicTable(Generic[K, V]):
                 batching_enabled=False,
                 send_timeout_millis=int(self._seconds * 1000),
             )
-        except ProducerBusy as error:
+        except (ProducerBusy, ProducerFenced) as error:
             raise MetadataError(f"{self.topic}: another worker writes it: {error}") from None
         except PulsarException as error:
             raise MetadataError(f"{self.topic}: cannot be written: {error}") from None

@@ -185,7 +185,7 @@ def test_a_snapshot_does_not_change(table: Table) -> None:
 def test_a_follower_is_told_of_each_change_in_order(table: Table) -> None:
     leader, follower = table(), table("worker-2")
     seen: list[tuple[str, int | None]] = []
-    follower.follow(lambda key, found: seen.append((key.name, found and found.version)))
+    follower.follow(lambda key, found: seen.append((key.name, found.version if found else None)))
     leader.lead()
     leader.put(registered())
     leader.put(FULL)
@@ -211,8 +211,7 @@ def test_leadership_goes_from_one_to_the_other_and_back(table: Table) -> None:
             leader.put(registered(version=version))
             leader.resign()
             assert not leader.leads
-    for table_ in (one, two):
-        until(lambda table_=table_: table_.get(KEY), lambda found: found == registered(version=6))
+    until(lambda: (one.get(KEY), two.get(KEY)), lambda found: found == (registered(version=6),) * 2)
     until(lambda: told, lambda seen: all(each == [1, 2, 3, 4, 5, 6] for each in seen.values()))
 
 
@@ -226,6 +225,7 @@ def test_a_function_of_a_newer_worker_keeps_its_version(
         data = proto.ServiceRequest(functionMetaData=newer, workerId="w", requestId="r").SerializeToString()
     producer = pulsar_client.create_producer(topic("metadata"))
     producer.send(data, partition_key=str(KEY) if compacted else None, properties={"version": "4"})
+    producer.close()
 
     here = table()
     assert here.registrations() == {} and here.get(KEY) is None
@@ -325,12 +325,30 @@ class TestTheEmbeddedBroker:
             until(broker.observe, lambda seen: seen.phase is Phase.EXITED)
             broker.start()
             leader.put(registration)
-            until(lambda: follower.get(KEY), lambda found, wanted=registration: found == wanted)
+            until(lambda: follower.registrations(), {KEY: registration}.__eq__)
             assert load(f"three-{round_}").registrations() == {KEY: registration}
             registration = change(registration, 0, stop=True)
         assert told == list(range(153))
         leader.close()
         follower.close()
+
+    def test_a_write_without_an_answer_leaves_no_doubt(
+        self, embedded: Embedded, tmp_path: Path, compacted: bool
+    ) -> None:
+        broker, client = embedded()
+        leader = RegistrationTable(client, TOPIC, worker_id="one", compacted=compacted, asks_end=False, seconds=1)
+        leader.load()
+        leader.lead()
+        leader.put(registered(version=1))
+        kill(tmp_path)
+        with pytest.raises(MetadataError, match="public/default/exclaim was not confirmed"):
+            leader.put(registered(version=2))
+        assert leader.get(KEY) == registered(version=1)
+        broker.start()
+        leader.put(registered(version=3))
+        again = RegistrationTable(client, TOPIC, worker_id="two", compacted=compacted, asks_end=False)
+        again.load()
+        assert again.registrations() == leader.registrations() == {KEY: registered(version=3)}
 
     def test_all_is_there_after_a_restart_of_everything(
         self, embedded: Embedded, tmp_path: Path, compacted: bool
