@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
+from typing import Protocol
 
 import click
 
@@ -30,7 +31,24 @@ _log = logging.getLogger(__name__)
 Watch = Callable[[Worker], None]
 
 
-def serve(worker: Worker, functions: Iterable[LoadedFunction], grace_seconds: float, watch: Watch | None = None) -> int:
+class Companion(Protocol):
+    """What runs beside a worker: started after it, stopped before it."""
+
+    @property
+    def address(self) -> str: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def serve(
+    worker: Worker,
+    functions: Iterable[LoadedFunction],
+    grace_seconds: float,
+    watch: Watch | None = None,
+    companion: Companion | None = None,
+) -> int:
     """Start ``worker`` with ``functions``, wait for SIGTERM, SIGINT or SIGHUP, stop it; answers the exit code.
 
     ``watch`` is called again and again meanwhile; what it raises ends the worker too, and is raised in the end.
@@ -41,11 +59,13 @@ def serve(worker: Worker, functions: Iterable[LoadedFunction], grace_seconds: fl
             for function in functions:
                 worker.submit(function.spec, function.base)
             _start(worker)
-            _tell(worker)
+            if companion is not None:
+                companion.start()
+            _tell(worker, companion)
             number = _wait(worker, signals, watch)
             _log.info("%s: stopping, for %g s at the most", signal.Signals(number).name, grace_seconds)
         finally:
-            code = _stop(worker, signals, grace_seconds)
+            code = _stop(worker, signals, grace_seconds, companion)
     return code
 
 
@@ -80,13 +100,15 @@ def _signals() -> Iterator[queue.SimpleQueue[int]]:
             signal.signal(number, handler)
 
 
-def _tell(worker: Worker) -> None:
+def _tell(worker: Worker, companion: Companion | None) -> None:
     count = len(worker.functions())
     functions = f"{count} function{'' if count == 1 else 's'}" if count else "no functions"
     text = (
         f"pfrun {__version__} is up: broker {worker.service_url}, {worker.factory.name} runtime, {functions}, "
         f"state in {worker.state_dir}"
     )
+    if companion is not None:
+        text += f", admin API at {companion.address}"
     with contextlib.suppress(BrokenPipeError):  # nobody has to read it
         click.echo(text)
 
@@ -100,11 +122,13 @@ def _wait(worker: Worker, signals: queue.SimpleQueue[int], watch: Watch | None) 
             return signals.get(timeout=_LOOK_SECONDS)
 
 
-def _stop(worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float) -> int:
+def _stop(worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float, companion: Companion | None) -> int:
     failures: list[Exception] = []
 
     def stop() -> None:
         try:
+            if companion is not None:
+                companion.stop()
             worker.stop(grace_seconds)
         except Exception as error:
             failures.append(error)

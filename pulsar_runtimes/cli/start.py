@@ -30,4 +30,9 @@ def command(grace: float, verbose: bool, **options: Any) -> int:
     print_warnings(workload.warnings_to_print())
     worker = workload.require_worker()
     set_up_logging(verbose=verbose)
-    return serve(worker, workload.functions, grace)
+    companion = None
+    if worker.config.worker_port is not None:
+        from pulsar_runtimes.admin.function_worker import FunctionWorker
+
+        companion = FunctionWorker(worker, "127.0.0.1")
+    return serve(worker, workload.functions, grace, companion=companion)

@@ -25,11 +25,11 @@ KUBERNETES_FACTORY = f"{JAVA_RUNTIMES}.kubernetes.KubernetesRuntimeFactory"
 MAX_PORT = 65535
 
 # Why keys have no effect. One warning names all of them, in these groups.
-NO_REST = "pfrun serves no worker REST API"
+NO_REST = "pfrun's admin API has no such setting"
 NO_TLS_LISTENER = "pfrun opens no TLS listener"
-NO_METADATA = "pfrun keeps no metadata topics and is the only worker"
+NO_METADATA = "pfrun is the only worker: there is nothing to schedule or to coordinate"
 NO_METADATA_STORE = "pfrun uses no metadata store"
-NO_PACKAGES = "pfrun keeps no package store"
+NO_PACKAGES = "pfrun keeps packages in its state directory"
 NO_ARCHIVES = "pfrun offers no built-in connectors and functions"
 NO_BOOKKEEPER = "pfrun uses no BookKeeper"
 UNREAD = "Apache Pulsar itself does not read it"
@@ -83,7 +83,9 @@ class WorkerSettings:
     # Identity and HTTP endpoint
     worker_id_setting: str = key("workerId", "", note="blank: <workerHostname>-<port>")
     worker_hostname: str = key("workerHostname", "", note="blank: looked up; only a part of the worker id")
-    worker_port: int | None = key("workerPort", note="only a part of the worker id", minimum=1, maximum=MAX_PORT)
+    worker_port: int | None = key(
+        "workerPort", note="the admin API, and a part of the worker id; null: no API", minimum=1, maximum=MAX_PORT
+    )
     worker_port_tls: int | None = key("workerPortTls", note="only a part of the worker id", minimum=1, maximum=MAX_PORT)
     tls_enabled: bool = key("tlsEnabled", False, _NO, NO_TLS_LISTENER)
     function_web_service_url: str = key("functionWebServiceUrl", "", _NO, NO_REST)
@@ -104,12 +106,12 @@ class WorkerSettings:
     # Brokers, metadata and coordination
     pulsar_service_url: str = key("pulsarServiceUrl", "")
     pulsar_web_service_url: str = key("pulsarWebServiceUrl", "")
-    pulsar_functions_namespace: str = key("pulsarFunctionsNamespace", "", _NO, NO_METADATA)
+    pulsar_functions_namespace: str = key("pulsarFunctionsNamespace", "", note="blank: public/functions")
     pulsar_functions_cluster: str = key("pulsarFunctionsCluster", "")
-    function_metadata_topic_name: str = key("functionMetadataTopicName", "", _NO, NO_METADATA)
+    function_metadata_topic_name: str = key("functionMetadataTopicName", "", note="blank: metadata")
     function_assignment_topic_name: str = key("functionAssignmentTopicName", "", _NO, NO_METADATA)
     cluster_coordination_topic_name: str = key("clusterCoordinationTopicName", "", _NO, NO_METADATA)
-    use_compacted_metadata_topic: bool = key("useCompactedMetadataTopic", False, _NO, NO_METADATA)
+    use_compacted_metadata_topic: bool = key("useCompactedMetadataTopic", False)
     scheduler_class_name: str = key("schedulerClassName", "", _NO, NO_METADATA)
     failure_check_freq_ms: int = key("failureCheckFreqMs", 0, _NO, NO_METADATA)
     reschedule_timeout_ms: int = key("rescheduleTimeoutMs", 0, _NO, NO_METADATA)

@@ -38,7 +38,8 @@ class Registrations(Protocol):
 
     def put(self, registration: Registration) -> None: ...
 
-    def delete(self, registration: Registration) -> None: ...
+    def delete(self, registration: Registration) -> None:
+        """Forget the function. The version is that of the deletion, above the one that is kept."""
 
 
 @dataclass(frozen=True, slots=True)

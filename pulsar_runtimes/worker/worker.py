@@ -113,6 +113,11 @@ class Worker:
                 )
             )
 
+    @property
+    def broker_limits(self) -> BrokerLimits:
+        """What the broker lacks, as far as it is known; all of it once the worker was started."""
+        return self._broker_limits
+
     def _wake(self) -> None:
         supervisor: Supervisor | None = getattr(self, "_supervisor", None)
         if supervisor is not None:

@@ -366,12 +366,12 @@ def test_everything_that_is_wrong_is_told_at_once(text: str, message: str) -> No
         ("functionRuntimeFactoryConfigs: {other: x}", []),
         ("numHttpServerThreads: 8\nauthenticateMetricsEndpoint: true", []),
         (
-            "numHttpServerThreads: 9\ntlsProvider: x\nuseCompactedMetadataTopic: true\nsuperUserRoles: [a]",
+            "numHttpServerThreads: 9\ntlsProvider: x\nrebalanceCheckFreqSec: 7\nsuperUserRoles: [a]",
             [
                 (
-                    "w.yml: these keys have no effect: numHttpServerThreads, superUserRoles (pfrun serves no worker "
-                    "REST API); useCompactedMetadataTopic (pfrun keeps no metadata topics and is the only worker); "
-                    "tlsProvider (pfrun opens no TLS listener)"
+                    "w.yml: these keys have no effect: numHttpServerThreads, superUserRoles (pfrun's admin API has no "
+                    "such setting); rebalanceCheckFreqSec (pfrun is the only worker: there is nothing to schedule or "
+                    "to coordinate); tlsProvider (pfrun opens no TLS listener)"
                 )
             ],
         ),

@@ -1,0 +1,106 @@
+"""``pfrun start`` with a ``workerPort``: functions come and go over HTTP, and outlive the worker."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.daemon import Daemon
+from tests.waiting import until
+
+pytestmark = pytest.mark.broker
+
+Start = Callable[..., Daemon]
+Write = Callable[[str, str], str]
+FUNCTION = "/admin/v3/functions/public/default/f"
+CONFIG = {"className": "samples.Exclaim", "inputs": ["in"], "output": "out", "runtime": "PYTHON"}
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number: int = free.getsockname()[1]
+        return number
+
+
+@pytest.fixture
+def start(daemon: Start, write: Write, port: int) -> Start:
+    """``start()`` is a worker that serves the admin API on ``port``."""
+
+    def start(more: str = "") -> Daemon:
+        write("worker.yml", f"workerPort: {port}\nfunctionRuntimeFactoryClassName: process\n{more}\n")
+        return daemon("start", "--conf", "worker.yml")
+
+    return start
+
+
+def api(started: Daemon) -> httpx.Client:
+    """The API at the address that the worker told."""
+    found = re.search(r"admin API at (\S+)", started.await_out("is up"))
+    assert found, started.out
+    return httpx.Client(base_url=found[1], timeout=30)
+
+
+def register(client: httpx.Client, code: Path) -> httpx.Response:
+    files: dict[str, Any] = {"functionConfig": (None, json.dumps(CONFIG)), "data": (code.name, code.read_bytes())}
+    return client.post(FUNCTION, files=files)
+
+
+def answers(client: httpx.Client, text: str) -> bool:
+    """Whether the function works."""
+    if client.get(f"{FUNCTION}/status").json().get("numRunning") != 1:
+        return False
+    return client.post(f"{FUNCTION}/trigger", files={"data": (None, text)}).text == f"{text}!"
+
+
+def test_what_is_registered_runs_again_after_the_worker_was_killed(start: Start, place: Path) -> None:
+    first = start()
+    with api(first) as client:
+        assert register(client, place / "samples.py").status_code == 204
+        until(lambda: answers(client, "one"))
+        first.signal(SIGKILL)
+        first.wait()
+
+    second = start()
+    with api(second) as client:
+        until(lambda: answers(client, "two"))
+        assert client.delete(FUNCTION).status_code == 204
+    assert second.stop() == 0
+    second.assert_nothing_left()
+
+    third = start()
+    with api(third) as client:
+        assert client.get("/admin/v3/functions/public/default").json() == []
+
+
+def test_the_format_of_a_compacted_topic_works_as_well(start: Start, place: Path) -> None:
+    with api(start("useCompactedMetadataTopic: true\nfunctionMetadataTopicName: other")) as client:
+        register(client, place / "samples.py")
+        until(lambda: answers(client, "one"))
+        client.delete(FUNCTION)
+        assert client.get(FUNCTION).status_code == 404
+
+
+def test_a_port_that_is_taken_ends_the_start(start: Start, port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        refused = start()
+        assert refused.wait() == 1
+    assert f"127.0.0.1:{port}: the admin API cannot listen there: Address already in use" in refused.err
+    assert "Traceback" not in refused.err
+    refused.assert_nothing_left()
+
+
+def test_without_a_worker_port_nothing_listens(daemon: Start) -> None:
+    started = daemon("start")
+    assert "admin API" not in started.await_out("is up")
