@@ -16,6 +16,7 @@ from pulsar_runtimes.service.errors import NotFoundError, NotReadyError, Refused
 from pulsar_runtimes.service.trigger import TriggerTimeout
 
 from .forms import Form, TooLargeError, read_form
+from .instances import ElsewhereError
 
 _STATUS: tuple[tuple[type[PfrunError], int], ...] = (
     (TooLargeError, 413),
@@ -40,8 +41,14 @@ def error_answer(status: int, reason: str) -> Response:
     return json_answer({"reason": reason}, status)
 
 
-def failure_answer(error: Exception) -> Response:
+def failure_answer(error: Exception, request: Request | None = None) -> Response:
     """The answer for an exception; one that nobody raised on purpose is logged, and not told to strangers."""
+    if isinstance(error, ElsewhereError) and request is not None:
+        host = f"[{error.worker.host}]" if ":" in error.worker.host else error.worker.host
+        there = request.url.replace(netloc=f"{host}:{error.worker.port}")
+        if error.path:
+            there = there.replace(path=error.path, query=error.query)
+        return Response(status_code=307, headers={"location": str(there)})
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return error_answer(status, str(error))
@@ -56,7 +63,7 @@ def answering(call: Callable[[Request], Any]) -> Endpoint:
         try:
             return _answer(await run_in_threadpool(call, request))
         except Exception as error:
-            return failure_answer(error)
+            return failure_answer(error, request)
 
     return endpoint
 
@@ -72,7 +79,7 @@ def answering_form(call: Callable[[Request, Form], Any]) -> Endpoint:
             finally:
                 await form.parts.close()
         except Exception as error:
-            return failure_answer(error)
+            return failure_answer(error, request)
 
     return endpoint
 

@@ -7,25 +7,25 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
 
 from .answers import answering, error_answer
-from .functions import FunctionRoutes
-from .worker import WorkerRoutes, probe_routes
+from .functions import FunctionRoutes, Leader
+from .instances import Instances
+from .worker import WorkerRoutes, Workers
 
 
-def build_app(service: FunctionService, metrics: MetricsPage, *, worker_id: str, host: str, port: int) -> Starlette:
-    """The application over ``service``. ``host`` and ``port`` are what it tells others of itself."""
-    functions = FunctionRoutes(service, worker_id)
-    worker = WorkerRoutes(service, worker_id, host, port)
+def build_app(instances: Instances, workers: Workers, leader: Leader, metrics: MetricsPage) -> Starlette:
+    """The application over the functions and ``instances`` of one worker, and the ``workers`` of its cluster."""
+    functions = FunctionRoutes(instances, leader)
+    worker = WorkerRoutes(instances.service, workers)
     return Starlette(
         routes=[
             Mount("/admin/v3/functions", routes=functions.routes()),
             Mount("/admin/v2/worker", routes=worker.routes()),
             Mount("/admin/v2/worker-stats", routes=worker.stats_routes()),
             Route("/metrics", answering(lambda request: PlainTextResponse(metrics.text())), methods=["GET"]),
-            *probe_routes(),
+            *worker.probe_routes(),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_method},
     )

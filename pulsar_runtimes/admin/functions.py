@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -11,21 +11,29 @@ from starlette.routing import BaseRoute, Route
 from pulsar_runtimes.config.function_json import build_function_config
 from pulsar_runtimes.model.names import FunctionKey, path_problem
 from pulsar_runtimes.service.errors import NotReadyError, RefusedError
-from pulsar_runtimes.service.functions import FunctionService, parse_config_text
+from pulsar_runtimes.service.functions import parse_config_text
 
 from .answers import answering, answering_form
 from .forms import Form
-from .status_forms import Seen, instance_stats_form, instance_status_form, stats_form, status_form
+from .instances import Instances
+from .status_forms import stats_form, status_form
 
 _NO_STATE = "State storage client is not done initializing. Please try again in a little while."
 
 
-class FunctionRoutes:
-    """The routes over a :class:`FunctionService`. ``worker_id`` is told as the owner of each instance."""
+class Leader(Protocol):
+    """Takes a change that another worker was asked for."""
 
-    def __init__(self, service: FunctionService, worker_id: str) -> None:
-        self._service = service
-        self._worker_id = worker_id
+    def write(self, record: bytes, *, delete: bool) -> None: ...
+
+
+class FunctionRoutes:
+    """The routes over the functions and their ``instances``. ``leader`` takes the changes of other workers."""
+
+    def __init__(self, instances: Instances, leader: Leader) -> None:
+        self._service = instances.service
+        self._instances = instances
+        self._leader = leader
 
     def routes(self) -> list[BaseRoute]:
         """In an order in which fixed names come before those of tenants."""
@@ -39,6 +47,7 @@ class FunctionRoutes:
             Route("/connectors", answering(lambda request: []), methods=["GET"]),
             Route("/builtins", answering(lambda request: []), methods=["GET"]),
             Route("/builtins/reload", answering(lambda request: None), methods=["POST"]),
+            Route("/leader/{tenant}/{namespace}/{name}", answering_form(self._lead), methods=["PUT"]),
             *changes,
             Route(f"{key}/status", answering(self._status), methods=["GET"]),
             Route(f"{key}/stats", answering(self._stats), methods=["GET"]),
@@ -73,30 +82,29 @@ class FunctionRoutes:
         def change(request: Request) -> None:
             key, instance_id = key_of(request), request.path_params.get("instance")
             if action == "restart":
-                self._service.restart(key, instance_id)
+                self._instances.restart(key, instance_id)
             else:
                 self._service.set_stopped(key, instance_id, stopped=action == "stop")
 
         return change
 
     def _status(self, request: Request) -> dict[str, Any]:
-        return status_form(self._service.status(key_of(request)), self._worker_id)
+        return status_form(self._instances.statuses(key_of(request)))
 
     def _stats(self, request: Request) -> dict[str, Any]:
-        return stats_form(self._service.status(key_of(request)))
-
-    def _instance(self, request: Request) -> Seen:
-        key, number = key_of(request), request.path_params["instance"]
-        for seen in self._service.status(key):
-            if seen[0] == number:
-                return seen
-        raise RefusedError(f"Function {key.name} doesn't have instance with id {number}")
+        return stats_form(self._instances.stats(key_of(request)))
 
     def _instance_status(self, request: Request) -> dict[str, Any]:
-        return instance_status_form(self._instance(request), self._worker_id)
+        return self._instances.status(key_of(request), request.path_params["instance"])
 
     def _instance_stats(self, request: Request) -> dict[str, Any]:
-        return instance_stats_form(self._instance(request))
+        return self._instances.one_stats(key_of(request), request.path_params["instance"])
+
+    def _lead(self, request: Request, form: Form) -> None:
+        data = form.data("functionMetaData")
+        if data is None:
+            raise RefusedError("functionMetaData is not provided")
+        self._leader.write(data, delete=form.text("delete") == "true")
 
     def _trigger(self, request: Request, form: Form) -> Response:
         key = key_of(request)

@@ -18,22 +18,24 @@ Seen = tuple[int, InstanceStatus | None, bool]
 _NOTHING = InstanceStats()
 
 
-def status_form(instances: Sequence[Seen], worker_id: str) -> dict[str, Any]:
-    """``FunctionStatus`` of a whole function."""
-    statuses = [instance_status_form(seen, worker_id) for seen in instances]
-    told = [{"instanceId": seen[0], "status": status} for seen, status in zip(instances, statuses, strict=True)]
-    running = sum(1 for status in statuses if status["running"])
+Form = dict[str, Any]
+
+
+def status_form(instances: Sequence[tuple[int, Form]]) -> Form:
+    """``FunctionStatus`` of a whole function, from the number and :func:`instance_status_form` of each instance."""
+    told = [{"instanceId": number, "status": status} for number, status in instances]
+    running = sum(1 for _, status in instances if status["running"])
     return {"numInstances": len(told), "numRunning": running, "instances": told}
 
 
-def instance_status_form(seen: Seen, worker_id: str) -> dict[str, Any]:
-    """``FunctionInstanceStatusData`` of one instance."""
+def instance_status_form(seen: Seen, worker_id: str, problem: str = "") -> Form:
+    """``FunctionInstanceStatusData`` of one instance. ``problem`` is what keeps it from being started at all."""
     _, status, stopped = seen
     running = status is not None and status.state is State.RUNNING
     stats = (status.stats if status is not None and running else None) or _NOTHING
-    form: dict[str, Any] = {
+    form: Form = {
         "running": running,
-        "error": "" if running or stopped else _error(status),
+        "error": "" if running or stopped else problem or _error(status),
         "numRestarts": status.restarts if status is not None else 0,
         "numReceived": stats.received,
         "numSuccessfullyProcessed": stats.processed,
@@ -64,7 +66,7 @@ def _exceptions(exceptions: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"exceptionString": text, "timestampMs": at} for text, at in exceptions]
 
 
-def _end(end: End) -> dict[str, Any]:
+def _end(end: End) -> Form:
     return {
         "timestampMs": int(end.at * 1000),
         "reason": end.reason,
@@ -74,46 +76,32 @@ def _end(end: End) -> dict[str, Any]:
     }
 
 
-def stats_form(instances: Sequence[Seen]) -> dict[str, Any]:
-    """``FunctionStats`` of a whole function: sums, the mean of the latencies, the latest invocation."""
-    each = [(number, _stats(status)) for number, status, _ in instances]
-    all_stats = [stats for _, stats in each]
-    latencies = [stats.average_latency_ms for stats in all_stats if stats.average_latency_ms]
-    minute_latencies = [
-        stats.last_minute.average_latency_ms for stats in all_stats if stats.last_minute.average_latency_ms
-    ]
+def stats_form(instances: Sequence[tuple[int, Form]]) -> Form:
+    """``FunctionStats`` of a whole function, from the number and :func:`instance_stats_form` of each instance.
+
+    Counts are sums, latencies the mean of those that have one, the last invocation is the latest.
+    """
+    forms = [form for _, form in instances]
     return {
-        "receivedTotal": sum(stats.received for stats in all_stats),
-        "processedSuccessfullyTotal": sum(stats.processed for stats in all_stats),
-        "systemExceptionsTotal": sum(stats.system_exceptions for stats in all_stats),
-        "userExceptionsTotal": sum(stats.user_exceptions for stats in all_stats),
-        "avgProcessLatency": _mean(latencies),
-        "1min": {
-            "receivedTotal": sum(stats.last_minute.received for stats in all_stats),
-            "processedSuccessfullyTotal": sum(stats.last_minute.processed for stats in all_stats),
-            "systemExceptionsTotal": sum(stats.last_minute.system_exceptions for stats in all_stats),
-            "userExceptionsTotal": sum(stats.last_minute.user_exceptions for stats in all_stats),
-            "avgProcessLatency": _mean(minute_latencies),
-        },
-        "lastInvocation": max((stats.last_invocation_ms for stats in all_stats), default=0) or None,
-        "instances": [{"instanceId": number, "metrics": _metrics(stats)} for number, stats in each],
+        **_sums(forms),
+        "1min": _sums([form["1min"] for form in forms]),
+        "lastInvocation": max((form["lastInvocation"] or 0 for form in forms), default=0) or None,
+        "instances": [{"instanceId": number, "metrics": form} for number, form in instances],
     }
 
 
-def instance_stats_form(seen: Seen) -> dict[str, Any]:
-    """``FunctionInstanceStatsData`` of one instance."""
-    return _metrics(_stats(seen[1]))
+_COUNTS = ("receivedTotal", "processedSuccessfullyTotal", "systemExceptionsTotal", "userExceptionsTotal")
 
 
-def _stats(status: InstanceStatus | None) -> InstanceStats:
-    return (status.stats if status is not None else None) or _NOTHING
+def _sums(forms: Sequence[Form]) -> Form:
+    latencies = [form["avgProcessLatency"] for form in forms if form["avgProcessLatency"]]
+    mean = sum(latencies) / len(latencies) if latencies else None
+    return {**{name: sum(form[name] for form in forms) for name in _COUNTS}, "avgProcessLatency": mean}
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _metrics(stats: InstanceStats) -> dict[str, Any]:
+def instance_stats_form(stats: InstanceStats | None) -> Form:
+    """``FunctionInstanceStatsData`` of one instance; of one that cannot be asked, that of one that did nothing."""
+    stats = stats or _NOTHING
     minute = stats.last_minute
     return {
         "receivedTotal": stats.received,

@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pulsar_runtimes.metadata.election import Member
+from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.names import InstanceKey
-from pulsar_runtimes.service.errors import RefusedError
+from pulsar_runtimes.service.errors import NotReadyError, RefusedError
 from pulsar_runtimes.service.functions import FunctionService
 
-from .answers import answering
+from .answers import answering, error_answer
+from .instances import ElsewhereError
 from .status_forms import instance_stats_form
 
 
-class WorkerRoutes:
-    """The routes about the worker itself. ``host`` and ``port`` are those by which others reach it."""
+class Workers(Protocol):
+    """The cluster, as far as requests are about it."""
 
-    def __init__(self, service: FunctionService, worker_id: str, host: str, port: int) -> None:
+    me: Member
+
+    @property
+    def leads(self) -> bool: ...
+
+    def members(self) -> tuple[Member, ...]: ...
+
+    def leader(self) -> Member | None: ...
+
+    def assigned(self) -> Mapping[InstanceKey, str]:
+        """The worker of each instance."""
+
+    def rebalance(self) -> None: ...
+
+    def drain(self, worker_id: str) -> None: ...
+
+    def is_drained(self, worker_id: str) -> bool | None: ...
+
+    def check(self) -> None:
+        """``PfrunError`` when this worker cannot go on."""
+
+
+class WorkerRoutes:
+    """The routes about the workers."""
+
+    def __init__(self, service: FunctionService, workers: Workers) -> None:
         self._service = service
-        self._worker_id = worker_id
-        self._member = {"workerId": worker_id, "workerHostname": host, "port": port}
+        self._workers = workers
 
     def routes(self) -> list[BaseRoute]:
         """Below ``/admin/v2/worker``."""
         return [
-            Route("/cluster", answering(lambda request: [self._member]), methods=["GET"]),
-            Route("/cluster/leader", answering(lambda request: self._member), methods=["GET"]),
-            Route("/cluster/leader/ready", answering(lambda request: True), methods=["GET"]),
+            Route("/cluster", answering(self._cluster), methods=["GET"]),
+            Route("/cluster/leader", answering(self._leader), methods=["GET"]),
+            Route("/cluster/leader/ready", answering(self._leader_ready), methods=["GET"]),
             Route("/assignments", answering(self._assignments), methods=["GET"]),
             Route("/connectors", answering(lambda request: []), methods=["GET"]),
-            Route("/rebalance", answering(self._too_few), methods=["PUT"]),
-            Route("/drain", answering(self._too_few), methods=["PUT"]),
-            Route("/leader/drain", answering(self._too_few), methods=["PUT"]),
+            Route("/rebalance", answering(self._rebalance), methods=["PUT"]),
+            Route("/drain", answering(self._drain_me), methods=["PUT"]),
+            Route("/drain", answering(self._drain_status), methods=["GET"]),
+            Route("/leader/drain", answering(self._drain), methods=["PUT"]),
+            Route("/leader/drain", answering(self._drain_status), methods=["GET"]),
         ]
 
     def stats_routes(self) -> list[BaseRoute]:
@@ -44,31 +74,75 @@ class WorkerRoutes:
             Route("/functionsmetrics", answering(self._function_metrics), methods=["GET"]),
         ]
 
-    def _assignments(self, request: Request) -> dict[str, list[str]]:
-        keys = [
-            str(InstanceKey(key, number))
-            for key in self._service.functions()
-            for number, status, _ in self._service.status(key, stats=False)
-            if status is not None
+    def probe_routes(self) -> list[BaseRoute]:
+        """Whether the worker lives, and whether it has read what is registered and can follow it."""
+        return [
+            Route("/live", answering(lambda request: PlainTextResponse("true")), methods=["GET"]),
+            Route("/ready", answering(self._ready), methods=["GET"]),
+            Route("/initialized", answering(self._ready), methods=["GET"]),
         ]
-        return {self._worker_id: keys} if keys else {}
+
+    def _ready(self, request: Request) -> Response:
+        try:
+            self._workers.check()
+        except PfrunError as error:
+            return error_answer(503, str(error))
+        return PlainTextResponse("true")
+
+    def _cluster(self, request: Request) -> list[dict[str, Any]]:
+        return [_form(member) for member in self._workers.members()]
+
+    def _leader(self, request: Request) -> dict[str, Any]:
+        leader = self._workers.leader()
+        if leader is None:
+            raise PfrunError("no worker leads at the moment")
+        return _form(leader)
+
+    def _leader_ready(self, request: Request) -> bool:
+        if not self._workers.leads:
+            raise NotReadyError("this worker does not lead")
+        return True
+
+    def _assignments(self, request: Request) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key, worker in sorted(self._workers.assigned().items()):
+            found.setdefault(worker, []).append(str(key))
+        return found
 
     def _function_metrics(self, request: Request) -> list[dict[str, Any]]:
         return [
-            {"name": str(InstanceKey(key, seen[0])), "metrics": instance_stats_form(seen)}
+            {"name": str(InstanceKey(key, number)), "metrics": instance_stats_form(status.stats)}
             for key in self._service.functions()
-            for seen in self._service.status(key)
-            if seen[1] is not None
+            for number, status, _ in self._service.status(key)
+            if status is not None
         ]
 
-    def _too_few(self, request: Request) -> None:
-        raise RefusedError("Too few workers (need at least 2)")
+    def _rebalance(self, request: Request) -> None:
+        self._as_leader(self._workers.rebalance)
+
+    def _drain_me(self, request: Request) -> None:
+        self._as_leader(lambda: self._workers.drain(self._workers.me.worker_id), "leader/drain")
+
+    def _drain(self, request: Request) -> None:
+        worker_id = request.query_params.get("workerId", "")
+        if not worker_id:
+            raise RefusedError("workerId is not provided")
+        self._as_leader(lambda: self._workers.drain(worker_id))
+
+    def _as_leader(self, act: Callable[[], None], path: str = "") -> None:
+        leader = self._workers.leader()
+        if leader is not None and leader != self._workers.me:
+            query = f"workerId={self._workers.me.worker_id}" if path else ""
+            raise ElsewhereError(leader, f"/admin/v2/worker/{path}" if path else "", query)
+        act()
+
+    def _drain_status(self, request: Request) -> dict[str, str]:
+        worker_id = request.query_params.get("workerId") or self._workers.me.worker_id
+        drained = self._workers.is_drained(worker_id)
+        if drained is None:
+            return {"status": "ERROR", "lastError": f"Worker {worker_id} not found in drain records"}
+        return {"status": "SUCCESS" if drained else "RUNNING", "lastError": ""}
 
 
-def probe_routes() -> list[BaseRoute]:
-    """Whether the worker lives, and whether it has read what is registered."""
-
-    async def yes(request: Request) -> Response:
-        return PlainTextResponse("true")
-
-    return [Route(path, yes, methods=["GET"]) for path in ("/live", "/ready", "/initialized")]
+def _form(member: Member) -> dict[str, Any]:
+    return {"workerId": member.worker_id, "workerHostname": member.host, "port": member.port}

@@ -27,7 +27,7 @@ MAX_PORT = 65535
 # Why keys have no effect. One warning names all of them, in these groups.
 NO_REST = "pfrun's admin API has no such setting"
 NO_TLS_LISTENER = "pfrun opens no TLS listener"
-NO_METADATA = "pfrun is the only worker: there is nothing to schedule or to coordinate"
+NO_METADATA = "pfrun has no use for it"
 NO_METADATA_STORE = "pfrun uses no metadata store"
 NO_PACKAGES = "pfrun keeps packages in its state directory"
 NO_ARCHIVES = "pfrun offers no built-in connectors and functions"
@@ -109,13 +109,13 @@ class WorkerSettings:
     pulsar_functions_namespace: str = key("pulsarFunctionsNamespace", "", note="blank: public/functions")
     pulsar_functions_cluster: str = key("pulsarFunctionsCluster", "")
     function_metadata_topic_name: str = key("functionMetadataTopicName", "", note="blank: metadata")
-    function_assignment_topic_name: str = key("functionAssignmentTopicName", "", _NO, NO_METADATA)
-    cluster_coordination_topic_name: str = key("clusterCoordinationTopicName", "", _NO, NO_METADATA)
+    function_assignment_topic_name: str = key("functionAssignmentTopicName", "", note="blank: assignments")
+    cluster_coordination_topic_name: str = key("clusterCoordinationTopicName", "", note="blank: coordinate")
     use_compacted_metadata_topic: bool = key("useCompactedMetadataTopic", False)
-    scheduler_class_name: str = key("schedulerClassName", "", _NO, NO_METADATA)
-    failure_check_freq_ms: int = key("failureCheckFreqMs", 0, _NO, NO_METADATA)
-    reschedule_timeout_ms: int = key("rescheduleTimeoutMs", 0, _NO, NO_METADATA)
-    rebalance_check_freq_sec: int = key("rebalanceCheckFreqSec", 0, _NO, NO_METADATA)
+    scheduler_class_name: str = key("schedulerClassName", "", note="blank: every instance counts the same")
+    failure_check_freq_ms: int = key("failureCheckFreqMs", 0, note="0: 30000")
+    reschedule_timeout_ms: int = key("rescheduleTimeoutMs", 0, note="0: 60000")
+    rebalance_check_freq_sec: int = key("rebalanceCheckFreqSec", 0, note="0 or less: only when asked for")
     worker_list_probe_interval_sec: int = key("workerListProbeIntervalSec", 60, _NO, NO_METADATA)
     initial_broker_reconnect_max_retries: int = key("initialBrokerReconnectMaxRetries", 0, _NO, NO_METADATA)
     assignment_write_max_retries: int = key("assignmentWriteMaxRetries", 0, _NO, UNREAD)

@@ -1,8 +1,9 @@
-"""The brokers' admin REST API, as far as the state of record needs it. The one door to the HTTP library."""
+"""The admin REST API of brokers and of other workers, as a client. The one door to the HTTP library."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ _TLS_PLUGINS = ("org.apache.pulsar.client.impl.auth.AuthenticationTls", "tls")
 
 
 class AdminError(MetadataError):
-    """The brokers refused a request. ``status`` is that of HTTP."""
+    """A request was refused. ``status`` is that of HTTP, ``reason`` what was said."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, reason: str = "") -> None:
         self.status = status
+        self.reason = reason
         super().__init__(text)
 
 
@@ -58,12 +60,20 @@ class AdminClient:
         """Put ``body`` as JSON; answer and errors as :meth:`get` has them."""
         return self._ask("PUT", path, body)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def post(self, path: str) -> Any:
+        """Post nothing; answer and errors as :meth:`get` has them."""
+        return self._ask("POST", path)
+
+    def put_form(self, path: str, files: Mapping[str, Any]) -> Any:
+        """Put a multipart form; answer and errors as :meth:`get` has them."""
+        return self._ask("PUT", path, files=files)
+
+    def _ask(self, method: str, path: str, body: Any = None, files: Mapping[str, Any] | None = None) -> Any:
         failure: Exception | None = None
         headers = self._headers()
         for base in self._bases:
             try:
-                answer = self._follow(method, f"{base}{path}", body, headers)
+                answer = self._follow(method, f"{base}{path}", headers, json=body, files=files)
             except httpx.ConnectError as error:
                 failure = error
                 continue
@@ -72,18 +82,19 @@ class AdminClient:
                 break
             if answer.is_success:
                 return answer.json() if _is_json(answer) else None
-            raise AdminError(answer.status_code, f"{method} {answer.url}: {answer.status_code}: {_reason(answer)}")
-        reason = str(failure) or type(failure).__name__
-        raise MetadataError(f"{method} {self._bases[0]}{path}: no broker answers: {reason}") from None
+            reason = _reason(answer)
+            raise AdminError(answer.status_code, f"{method} {answer.url}: {answer.status_code}: {reason}", reason)
+        why = str(failure) or type(failure).__name__
+        raise MetadataError(f"{method} {self._bases[0]}{path}: nobody answers: {why}") from None
 
-    def _follow(self, method: str, url: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+    def _follow(self, method: str, url: str, headers: dict[str, str], **body: Any) -> httpx.Response:
         """The answer of the broker that the topic belongs to; others redirect, and it wants the credentials, too."""
-        answer = self._client.request(method, url, json=body, headers=headers)
+        answer = self._client.request(method, url, headers=headers, **body)
         for _ in range(_MOST_REDIRECTS):
             if not answer.has_redirect_location:
                 break
             url = str(answer.url.join(answer.headers["location"]))
-            answer = self._client.request(method, url, json=body, headers=headers)
+            answer = self._client.request(method, url, headers=headers, **body)
         return answer
 
     def _headers(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Functions as the admin API knows them: registered, changed, stopped, asked for their state.
 
-What is registered is kept by a :class:`Registrations`; this worker runs it. Functions that were given on the worker's
-command line are shown as well, and changed there only.
+What is registered is kept by a :class:`Record`, which also says what of it this worker is to run. Functions that were
+given on the worker's command line are shown as well, and changed there only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -19,7 +19,7 @@ from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config
 from pulsar_runtimes.config.function_json import build_function_config
 from pulsar_runtimes.config.function_update import merge_update
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.model.errors import ConfigError, PfrunError
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError
 from pulsar_runtimes.model.function import FunctionSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
@@ -31,8 +31,11 @@ from .packages import PackageStore
 from .trigger import trigger
 
 
-class Registrations(Protocol):
-    """The state of record. What ``put`` and ``delete`` have done is durable when they return."""
+class Record(Protocol):
+    """The state of record. What ``put`` and ``delete`` have done is durable when they return.
+
+    Whoever keeps it calls :meth:`FunctionService.take` with what this worker is to run.
+    """
 
     def registrations(self) -> Mapping[FunctionKey, Registration]: ...
 
@@ -60,7 +63,7 @@ class FunctionService:
     def __init__(
         self,
         worker: Worker,
-        registrations: Registrations,
+        record: Record,
         packages: PackageStore,
         *,
         client: Callable[[], Any],
@@ -69,57 +72,73 @@ class FunctionService:
         """``client`` gives the worker's own Pulsar client."""
         self.worker = worker
         self.packages = packages
-        self._registrations = registrations
+        self._record = record
         self._client = client
         self._clock = clock
         self._changing = threading.Lock()
+        self._problems: dict[FunctionKey, str] = {}
+        self._taken: set[FunctionKey] = set()
 
-    def start(self) -> list[str]:
-        """Run everything that is registered. Answers why some of it cannot be run; the others are.
+    def take(self, key: FunctionKey, registration: Registration | None, numbers: Collection[int]) -> None:
+        """Run these instances of a function from now on, and no others; ``None`` when the function is gone.
 
-        Packages that nothing registered means any more are thrown away: nothing runs yet that may need them.
+        ``PfrunError`` when it cannot be run here; :meth:`problem` tells why until it can.
         """
-        for package in self.packages.unused(self._used_packages()):
-            self.packages.remove(package)
-        failures = []
-        for registration in self._registrations.registrations().values():
-            try:
-                self._run(registration)
-            except PfrunError as error:
-                failures.append(f"{registration.key}: {error}")
-        return failures
+        self._problems.pop(key, None)
+        if registration is None:
+            with contextlib.suppress(PfrunError):  # it never came to run here
+                self.worker.remove(key)
+            self._taken.discard(key)
+            return
+        self._taken.add(key)
+        try:
+            function = replace(registration.function, package=str(self.packages.path(registration.package)))
+            self.worker.submit(function, only=[each for each in numbers if not registration.is_stopped(each)])
+        except PfrunError as error:
+            self._problems[key] = str(error)
+            raise
 
-    def _used_packages(self) -> set[str]:
-        registrations = self._registrations.registrations().values()
-        return {location.path for each in registrations for location in (each.package, each.transform_package)}
+    def problem(self, key: FunctionKey) -> str:
+        """Why a function cannot be run by this worker, empty when nothing is known against it."""
+        return self._problems.get(key, "")
+
+    def remove_unused_packages(self) -> None:
+        """Throw away what nothing registered means any more. Only while nothing runs that may need it."""
+        registrations = self._record.registrations().values()
+        used = {location.path for each in registrations for location in (each.package, each.transform_package)}
+        for package in self.packages.unused(used):
+            self.packages.remove(package)
 
     # What there is
 
     def names(self, tenant: str, namespace: str) -> list[str]:
         """The names of the functions of a namespace; none for one that does not exist."""
-        keys = {*self._registrations.registrations(), *(function.key for function in self.worker.functions())}
-        return sorted(key.name for key in keys if (key.tenant, key.namespace) == (tenant, namespace))
+        return [key.name for key in self.functions() if (key.tenant, key.namespace) == (tenant, namespace)]
 
     def functions(self) -> list[FunctionKey]:
         """Every function there is."""
-        return sorted({*self._registrations.registrations(), *(function.key for function in self.worker.functions())})
+        return sorted({*self._record.registrations(), *self._given()})
+
+    def _given(self) -> dict[FunctionKey, FunctionSpec]:
+        """The functions of the command line."""
+        return {function.key: function for function in self.worker.functions() if function.key not in self._taken}
 
     def get(self, key: FunctionKey) -> FunctionSpec:
         """A function as it is registered, or as the command line has it."""
         return self._registration(key).function
 
     def _registration(self, key: FunctionKey) -> Registration:
-        registration = self._registrations.registrations().get(key)
+        registration = self._record.registrations().get(key)
         if registration is not None:
             return registration
-        for function in self.worker.functions():
-            if function.key == key:
-                return Registration(function)
+        given = self._given().get(key)
+        if given is not None:
+            return Registration(given)
         raise NotFoundError(f"Function {key.name} doesn't exist")
 
     def _changeable(self, key: FunctionKey) -> Registration:
         registration = self._registration(key)
-        if key not in self._registrations.registrations():
+        if key not in self._record.registrations():
             raise RefusedError(f"Function {key.name} was given on the worker's command line, and is changed there only")
         return registration
 
@@ -142,7 +161,7 @@ class FunctionService:
             function = self._parse(key, config)
             package = self._keep(config, upload, url)
             function = self._admit(function, package)
-            self._apply(Registration(function, package, created_ms=int(self._clock() * 1000)))
+            self._record.put(Registration(function, package, created_ms=int(self._clock() * 1000)))
 
     def update(self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = "") -> None:
         """Change a function. What ``config`` does not name stays, and so does the package when none is given."""
@@ -159,15 +178,13 @@ class FunctionService:
             if build_function_config(function) == existing and package.path == before.package.path:
                 raise RefusedError("Update contains no change")
             function = self._admit(function, package)
-            self._apply(replace(before, function=function, package=package, version=before.version + 1))
+            self._record.put(replace(before, function=function, package=package, version=before.version + 1))
 
     def deregister(self, key: FunctionKey) -> None:
         """Stop a function and forget it."""
         with self._changing:
             registration = self._changeable(key)
-            self._registrations.delete(replace(registration, version=registration.version + 1))
-            with contextlib.suppress(PfrunError):  # it was registered, but could not be run here
-                self.worker.remove(key)
+            self._record.delete(replace(registration, version=registration.version + 1))
 
     def set_stopped(self, key: FunctionKey, instance_id: int | None, *, stopped: bool) -> None:
         """Stop or start an instance, or all (``None``). Returns when it is decided, not when it is done."""
@@ -175,23 +192,15 @@ class FunctionService:
             registration = self._changeable(key)
             if not can_change(registration, instance_id, stop=stopped):
                 raise RefusedError("Operation not permitted")
-            self._apply(change(registration, instance_id, stop=stopped))
+            self._record.put(change(registration, instance_id, stop=stopped))
 
     def restart(self, key: FunctionKey, instance_id: int | None = None) -> None:
-        """Stop what runs of a function, and start it anew."""
+        """Stop what this worker runs of a function, and start it anew."""
         function = self.get(key)
         if instance_id is not None and not 0 <= instance_id < function.parallelism:
             raise RefusedError(f"{InstanceKey(key, instance_id)} doesn't exist")
-        self.worker.restart(key, instance_id)
-
-    def _apply(self, registration: Registration) -> None:
-        self._registrations.put(registration)
-        self._run(registration)
-
-    def _run(self, registration: Registration) -> None:
-        path = self.packages.path(registration.package)
-        stopped = {number for number, is_stopped in registration.stopped.items() if is_stopped}
-        self.worker.submit(replace(registration.function, package=str(path)), stopped=stopped)
+        with contextlib.suppress(AdmissionError):  # nothing of it runs here
+            self.worker.restart(key, instance_id)
 
     # What comes with a request
 

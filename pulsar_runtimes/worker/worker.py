@@ -84,7 +84,7 @@ class Worker:
         self._numbers: ConsumerNumbers | None = None
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
-        self._stopped_numbers: dict[FunctionKey, frozenset[int]] = {}
+        self._only: dict[FunctionKey, frozenset[int] | None] = {}
         self.factory = self._make_factory()
         self._supervisor = Supervisor(
             self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds, prepare=self._prepare
@@ -202,29 +202,27 @@ class Worker:
             self.factory.check(spec)
         return function
 
-    def submit(
-        self, function: FunctionSpec, base: Path | None = None, *, stopped: Collection[int] = frozenset()
-    ) -> None:
+    def submit(self, function: FunctionSpec, base: Path | None = None, *, only: Collection[int] | None = None) -> None:
         """Run ``function``, now or when the worker is started; one of the same name is updated to it.
 
         The instances of before keep working until all new ones are ready. If one of those is given up first, they
         go on, :meth:`status` tells why, and :meth:`functions` has the function of before; submitting the new one
-        again tries again. Another parallelism only adds or ends instances, and so do other ``stopped`` numbers, whose
-        instances are not to run. Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit`
-        has it.
+        again tries again. Another parallelism only adds or ends instances, and so do other numbers in ``only``: where
+        that is given, just these instances run here. Submitting what runs already changes nothing. ``AdmissionError``
+        as :meth:`admit` has it.
         """
         function = self.admit(function, base)
         with self._lock:
             self._functions[function.key] = function
-            self._stopped_numbers[function.key] = frozenset(stopped)
+            self._only[function.key] = None if only is None else frozenset(only)
             if self._started:
                 self._want(function)
 
     def _want(self, function: FunctionSpec) -> None:
         # Only our Python instance counts its consumers from where it is told: others would meet.
         in_place = not self._broker_limits.tells_consumers_apart and function.language is not Language.PYTHON
-        stopped = self._stopped_numbers.get(function.key, frozenset())
-        specs = [spec for spec in self.plan(function) if spec.instance_id not in stopped]
+        only = self._only.get(function.key)
+        specs = [spec for spec in self.plan(function) if only is None or spec.instance_id in only]
         self._supervisor.want(function.key, specs, in_place=in_place)
 
     def _prepare(self, spec: InstanceSpec) -> InstanceSpec:
@@ -235,7 +233,7 @@ class Worker:
         key = self._known(key)
         with self._lock:
             self._functions.pop(key, None)
-            self._stopped_numbers.pop(key, None)
+            self._only.pop(key, None)
             self._supervisor.want(key, ())
 
     def revive(self, key: FunctionKey | str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,32 +16,84 @@ import pulsar
 import pytest
 
 from pulsar_runtimes.admin.app import build_app
+from pulsar_runtimes.admin.instances import Instances
 from pulsar_runtimes.admin.server import AdminServer
-from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.metadata.election import Member
+from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.function import ClientAuth
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
+from pulsar_runtimes.service.errors import RefusedError
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.packages import PackageStore
+from pulsar_runtimes.service.peers import HttpPeers
 from tests.waiting import until
 from tests.workers import SAMPLES, Run
 
 FUNCTIONS = "/admin/v3/functions"
 
 
+ME = Member("w1", "127.0.0.1", 6750)
+
+
 @dataclass
 class Kept:
-    """A state of record that lasts as long as the test."""
+    """A cluster of one worker, whose state of record lasts as long as the test."""
 
     by_key: dict[FunctionKey, Registration] = field(default_factory=dict)
+    service: FunctionService | None = None
+    me: Member = ME
+    leads: bool = True
 
     def registrations(self) -> Mapping[FunctionKey, Registration]:
         return dict(self.by_key)
 
     def put(self, registration: Registration) -> None:
         self.by_key[registration.key] = registration
+        self.give(registration.key)
 
     def delete(self, registration: Registration) -> None:
         del self.by_key[registration.key]
+        self.give(registration.key)
+
+    def give(self, key: FunctionKey) -> None:
+        """Have the worker run all of a function."""
+        registration = self.by_key.get(key)
+        assert self.service is not None
+        with contextlib.suppress(PfrunError):
+            self.service.take(key, registration, range(registration.function.parallelism if registration else 0))
+
+    def members(self) -> tuple[Member, ...]:
+        return (ME,)
+
+    def leader(self) -> Member | None:
+        return ME
+
+    def owner(self, key: InstanceKey) -> Member | None:
+        return ME
+
+    def assigned(self) -> Mapping[InstanceKey, str]:
+        return {
+            InstanceKey(key, number): "w1"
+            for key, registration in self.by_key.items()
+            for number in range(registration.function.parallelism)
+        }
+
+    def rebalance(self) -> None:
+        raise RefusedError("Too few workers (need at least 2)")
+
+    def drain(self, worker_id: str) -> None:
+        self.rebalance()
+
+    def is_drained(self, worker_id: str) -> bool | None:
+        return None
+
+    def check(self) -> None:
+        """Nothing can go wrong here."""
+
+    def write(self, record: bytes, *, delete: bool) -> None:
+        raise AssertionError("nobody else is there")
 
 
 class Api:
@@ -92,11 +145,14 @@ def serve(run: Run, tmp_path: Path, pulsar_client: pulsar.Client) -> Iterator[Ca
 def _serve(run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None) -> Api:
     worker = run("process")
     packages = PackageStore(directory / "packages")
-    service = FunctionService(worker, kept or Kept(), packages, client=lambda: pulsar_client)
+    cluster = kept or Kept()
+    service = cluster.service = FunctionService(worker, cluster, packages, client=lambda: pulsar_client)
+    for key in cluster.registrations():
+        cluster.give(key)
     metrics = MetricsPage(worker, "test", period_seconds=0.1)
     metrics.start()
     open_.callback(metrics.stop)
-    app = build_app(service, metrics, worker_id="w1", host="127.0.0.1", port=6750)
+    app = build_app(Instances(service, ME, cluster.owner, HttpPeers(ClientAuth())), cluster, cluster, metrics)
     server = open_.enter_context(AdminServer(app, "127.0.0.1", 0))
     http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
     return Api(http, service)

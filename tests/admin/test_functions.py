@@ -290,28 +290,23 @@ def test_what_is_registered_runs_again_after_a_start(serve: Callable[..., Api], 
     first.service.worker.stop()
 
     second = serve(kept)
-    assert second.service.start() == []
     status = second.await_running("on", 1)
     assert [each["status"]["running"] for each in status["instances"]] == [False, True]
 
 
-def test_one_that_cannot_run_any_more_does_not_keep_the_others_from_it(
-    serve: Callable[..., Api], config: Config
-) -> None:
+def test_one_that_cannot_run_any_more_tells_why(serve: Callable[..., Api], config: Config) -> None:
     kept = Kept()
     first = serve(kept)
-    for name in ("lost", "kept"):
-        first.register(name, **config)
+    first.register("lost", **config)
     first.service.worker.stop()
-    lost = kept.by_key[FunctionKey("public", "default", "lost")]
+    first.service.packages.path(kept.by_key[FunctionKey("public", "default", "lost")].package).unlink()
+
     second = serve(kept)
-    second.service.packages.path(lost.package).unlink()
-    kept.by_key.pop(FunctionKey("public", "default", "kept"))
-    (failure,) = second.service.start()
-    assert "there is no such package any more" in failure
-    assert second.get("lost", "/status").json()["instances"][0]["status"]["error"] == (
-        "Function has not been scheduled"
-    )
+    status = second.get("lost", "/status").json()["instances"][0]["status"]
+    assert status["running"] is False
+    assert "there is no such package any more" in status["error"]
+    assert second.http.delete(second.path("lost")).status_code == 204
+    assert second.get("lost").status_code == 404
 
 
 def test_one_of_the_command_line_is_shown_and_not_changed(api: Api, build: Any) -> None:
@@ -337,6 +332,9 @@ def test_the_worker_tells_of_itself(api: Api, config: Config) -> None:
     (metrics,) = get("/admin/v2/worker-stats/functionsmetrics").json()
     assert metrics["name"] == "public/default/f:0"
     assert metrics["metrics"]["userMetrics"] == {}
+    assert get("/admin/v2/worker/cluster/leader/ready").json() is True
+    drain = get("/admin/v2/worker/drain").json()
+    assert (drain["status"], "drain records" in drain["lastError"]) == ("ERROR", True)
     answer = api.http.put("/admin/v2/worker/rebalance")
     assert (answer.status_code, answer.json()) == (400, {"reason": "Too few workers (need at least 2)"})
     assert get("/ready").text == get("/live").text == get("/initialized").text == "true"

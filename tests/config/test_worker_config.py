@@ -366,12 +366,12 @@ def test_everything_that_is_wrong_is_told_at_once(text: str, message: str) -> No
         ("functionRuntimeFactoryConfigs: {other: x}", []),
         ("numHttpServerThreads: 8\nauthenticateMetricsEndpoint: true", []),
         (
-            "numHttpServerThreads: 9\ntlsProvider: x\nrebalanceCheckFreqSec: 7\nsuperUserRoles: [a]",
+            "numHttpServerThreads: 9\ntlsProvider: x\nworkerListProbeIntervalSec: 7\nsuperUserRoles: [a]",
             [
                 (
                     "w.yml: these keys have no effect: numHttpServerThreads, superUserRoles (pfrun's admin API has no "
-                    "such setting); rebalanceCheckFreqSec (pfrun is the only worker: there is nothing to schedule or "
-                    "to coordinate); tlsProvider (pfrun opens no TLS listener)"
+                    "such setting); workerListProbeIntervalSec (pfrun has no use for it); "
+                    "tlsProvider (pfrun opens no TLS listener)"
                 )
             ],
         ),

@@ -1,0 +1,123 @@
+"""What is told of the instances of a function, on whichever worker they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from pulsar_runtimes.metadata.election import Member
+from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.service.errors import RefusedError
+from pulsar_runtimes.service.functions import FunctionService
+
+from .status_forms import Form, Seen, instance_stats_form, instance_status_form
+
+_THREADS = 16
+
+
+class Others(Protocol):
+    """The workers beside this one."""
+
+    def instance(self, owner: Member, key: InstanceKey, what: str) -> dict[str, Any]: ...
+
+    def restart(self, owner: Member, key: InstanceKey) -> None: ...
+
+
+class ElsewhereError(PfrunError):
+    """The request is for another worker; at ``path`` with ``query``, where that is not the same as here."""
+
+    def __init__(self, worker: Member, path: str = "", query: str = "") -> None:
+        self.worker = worker
+        self.path = path
+        self.query = query
+        super().__init__(f"worker {worker.worker_id} is to be asked")
+
+
+class Instances:
+    """Asks this worker's service for its own instances, and the others for theirs.
+
+    ``owner`` tells the worker of an instance, ``None`` where there is none.
+    """
+
+    def __init__(
+        self, service: FunctionService, me: Member, owner: Callable[[InstanceKey], Member | None], others: Others
+    ) -> None:
+        self.service = service
+        self.me = me
+        self._owner = owner
+        self._others = others
+
+    def statuses(self, key: FunctionKey) -> list[tuple[int, Form]]:
+        """Number and status of each instance; one whose worker does not answer is told as not running."""
+        problem = self.service.problem(key)
+        return self._gather(key, "status", lambda seen: instance_status_form(seen, self.me.worker_id, problem))
+
+    def stats(self, key: FunctionKey) -> list[tuple[int, Form]]:
+        """Number and counts of each instance."""
+        return self._gather(key, "stats", lambda seen: instance_stats_form(seen[1].stats if seen[1] else None))
+
+    def _gather(self, key: FunctionKey, what: str, build: Callable[[Seen], Form]) -> list[tuple[int, Form]]:
+        seen = self.service.status(key)
+        elsewhere = {each[0]: owner for each in seen if (owner := self._elsewhere(InstanceKey(key, each[0])))}
+
+        def form(each: Seen) -> tuple[int, Form]:
+            owner = elsewhere.get(each[0])
+            if owner is None or each[2]:
+                return each[0], build(each)
+            try:
+                return each[0], self._others.instance(owner, InstanceKey(key, each[0]), what)
+            except PfrunError as error:
+                return each[0], _unknown(each, owner, str(error), what)
+
+        if not elsewhere:
+            return [form(each) for each in seen]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(form, seen))
+
+    def status(self, key: FunctionKey, number: int) -> Form:
+        """One instance's status. ``ElsewhereError`` when another worker runs it."""
+        seen = self._here(key, number)
+        return instance_status_form(seen, self.me.worker_id, self.service.problem(key))
+
+    def one_stats(self, key: FunctionKey, number: int) -> Form:
+        """One instance's counts. ``ElsewhereError`` when another worker runs it."""
+        status = self._here(key, number)[1]
+        return instance_stats_form(status.stats if status else None)
+
+    def restart(self, key: FunctionKey, number: int | None) -> None:
+        """Restart an instance, or all, wherever they run. ``ElsewhereError`` for one that another worker runs."""
+        if number is not None:
+            self._redirect(InstanceKey(key, number))
+            self.service.restart(key, number)
+            return
+        parallelism = self.service.get(key).parallelism
+        for each in (InstanceKey(key, each) for each in range(parallelism)):
+            owner = self._elsewhere(each)
+            if owner is None:
+                self.service.restart(key, each.instance_id)
+            else:
+                self._others.restart(owner, each)
+
+    def _here(self, key: FunctionKey, number: int) -> Seen:
+        parallelism = self.service.get(key).parallelism
+        if not 0 <= number < parallelism:
+            raise RefusedError(f"Function {key.name} doesn't have instance with id {number}")
+        self._redirect(InstanceKey(key, number))
+        return next(seen for seen in self.service.status(key) if seen[0] == number)
+
+    def _redirect(self, key: InstanceKey) -> None:
+        owner = self._elsewhere(key)
+        if owner is not None:
+            raise ElsewhereError(owner)
+
+    def _elsewhere(self, key: InstanceKey) -> Member | None:
+        owner = self._owner(key)
+        return None if owner == self.me else owner
+
+
+def _unknown(seen: Seen, owner: Member, problem: str, what: str) -> Form:
+    if what == "stats":
+        return instance_stats_form(None)
+    return instance_status_form((seen[0], None, False), owner.worker_id, problem)
