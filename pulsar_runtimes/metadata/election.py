@@ -84,6 +84,8 @@ class Election:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._leads = False
+        self._has_begun = False
+        self._is_told = False
         self._seen = Membership()
 
     @property
@@ -106,8 +108,9 @@ class Election:
         """Take part from now on. Once only. ``MetadataError`` when the topic cannot be used.
 
         ``on_gain`` is called when this worker is to lead; it leads when that returns. If it raises, it is called again
-        as long as the broker wants this worker. ``on_loss`` is called when it does not lead any more: another one
-        does, or the broker could not be asked for ``lost_seconds``. Both come one after the other, on one thread.
+        as long as the broker wants this worker. ``on_loss`` is called when it is not to lead any more, even if it
+        never got there: another one is, or the broker could not be asked for ``lost_seconds``. Both come one after
+        the other, on one thread.
         """
         if self._admin is not None:
             try:
@@ -125,7 +128,7 @@ class Election:
         self._thread.start()
 
     def close(self) -> None:
-        """Leave. ``on_loss`` is called before this returns if this worker led. Idempotent."""
+        """Leave. ``on_loss`` is called before this returns, if ``on_gain`` was. Idempotent."""
         self._ended.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -138,26 +141,28 @@ class Election:
         while not self._ended.is_set():
             try:
                 self._seen = self.look()
-                answered = time.monotonic()
-                wanted = self._seen.leader == self._me
             except MetadataError as error:
-                wanted = self._leads and time.monotonic() - answered < self._lost_seconds
-                _logger.warning("%s: cannot tell who leads: %s", self._topic, error)
+                if not self._is_told:
+                    _logger.warning("%s: cannot tell who leads: %s", self._topic, error)
+                wanted, self._is_told = self._leads and time.monotonic() - answered < self._lost_seconds, True
+            else:
+                wanted, self._is_told = self._seen.leader == self._me, False
+                answered = time.monotonic()
             self._turn(wanted, on_gain, on_loss)
             self._ended.wait(self._poll_seconds)
         self._turn(False, on_gain, on_loss)
 
     def _turn(self, wanted: bool, on_gain: Callable[[], None], on_loss: Callable[[], None]) -> None:
-        if wanted == self._leads:
+        """Call what is due. A worker leads neither while it prepares for that, nor when it begins to let go."""
+        if wanted == (self._leads if wanted else self._has_begun):
             return
-        # It does not lead while it still prepares for that, nor when it begins to let go.
-        self._leads = False
+        self._leads, self._has_begun = False, wanted
         try:
             (on_gain if wanted else on_loss)()
         except MetadataError as error:
-            _logger.warning("%s: could not %s leading: %s", self._me, "begin" if wanted else "end", error)
+            _logger.warning("%s: could not %s to lead: %s", self._me, "begin" if wanted else "cease", error)
         except Exception:
-            _logger.exception("%s: could not %s leading", self._me, "begin" if wanted else "end")
+            _logger.exception("%s: could not %s to lead", self._me, "begin" if wanted else "cease")
         else:
             self._leads = wanted
             _logger.info("%s: %s", self._me, "leads now" if wanted else "does not lead any more")
