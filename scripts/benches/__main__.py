@@ -6,6 +6,7 @@ library (receive, send_async, acknowledge in the callback), alternating on one b
 ``instances``: how fast process instances become ready, and their proportional memory.
 ``memory``: how much the worker grows when large messages wait for a slow function, with a limit and without.
 ``recovery``: how long after SIGKILL of a loaded instance the one that replaces it has its first output.
+``startup``: start times and memory of Java, Go and Python functions, and of the worker, beside Apache Pulsar's own.
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
+import sys
 from collections.abc import Callable
+
+from tests.standalone.distribution import DistributionError, UnavailableError
+from tests.standalone.standalone import StandaloneError
 
 from .instances import instances
 from .memory import memory
 from .recovery import recovery
+from .sides import SideError
+from .startup import startup
 from .throughput import plain_loop, reference, throughput
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -26,26 +34,39 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "instances": instances,
     "memory": memory,
     "recovery": recovery,
+    "startup": startup,
 }
+DEFAULT_ROUNDS = {"startup": 3}
 
 
-def main() -> None:
+def main() -> int:
+    """0; 1 with one line or a few on standard error when something could not be measured."""
     parser = argparse.ArgumentParser(
         "scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--messages", type=positive, default=50_000, help="throughput, reference: messages a round")
-    parser.add_argument("--rounds", type=positive, default=5, help="throughput, reference, recovery: rounds")
+    parser.add_argument("--rounds", type=positive, help="of all but instances and memory; by default 5, of startup 3")
     parser.add_argument("--instances", type=positive, default=100, help="instances: how many")
     parser.add_argument("--plain", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain:
         plain_loop(options.plain, options.messages)
-        return
+        return 0
+    # A benchmark that is told to stop ends what it has started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for name in BENCHMARKS if options.what == "all" else [options.what]:
-        print(f"\n{name}")
-        BENCHMARKS[name](options)
+    try:
+        for name in BENCHMARKS if options.what == "all" else [options.what]:
+            print(f"\n{name}", flush=True)
+            rounds = options.rounds or DEFAULT_ROUNDS.get(name, 5)
+            BENCHMARKS[name](argparse.Namespace(**vars(options) | {"rounds": rounds}))
+    except (UnavailableError, DistributionError, StandaloneError, SideError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
 
 
 def positive(text: str) -> int:
@@ -56,4 +77,4 @@ def positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

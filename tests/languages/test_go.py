@@ -22,7 +22,8 @@ from pulsar_runtimes.model.status import FunctionStatus
 from tests.standalone.distribution import UnavailableError
 from tests.waiting import is_alive, until
 
-from .conftest import Run, Talk, build_go_function
+from .conftest import Run, Talk
+from .go_program import build_go_function
 
 REPLACED_SECONDS = 10.0
 HUNG = "it hung: alive, but without an answer"

@@ -111,6 +111,8 @@ class Standalone:
     home: Path
     directory: Path
     identity: ProcessIdentity
+    metadata_url: str = ""
+    """Of its ZooKeeper; empty without one."""
     child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
     """Only in the process that started it, which has to reap it."""
 
@@ -135,6 +137,7 @@ class _Ports:
     broker: int
     web: int
     worker: int
+    zookeeper: int = 0
 
 
 def start(
@@ -144,13 +147,15 @@ def start(
     *,
     functions_worker: FunctionsWorker | None = None,
     worker_settings: Mapping[str, Any] | None = None,
+    with_zookeeper: bool = False,
     dies_with_caller: bool = False,
 ) -> Standalone:
     """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
 
     ``worker_settings`` are keys of ``functions_worker.yml``; those of its runtime factory are added to ours.
-    ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
-    ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
+    ``with_zookeeper`` keeps the metadata in a ZooKeeper, which a worker in a process of its own needs; that listens on
+    all addresses. ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without
+    Java; ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
     """
     directory = directory.absolute()
     java = find_java(environment)
@@ -163,6 +168,9 @@ def start(
         *_java_options(home, directory),
         *_arguments(directory, ports, functions_worker, worker_settings or {}),
     ]
+    if with_zookeeper:
+        command += ["--zookeeper-port", str(ports.zookeeper), "--zookeeper-dir", f"{directory}/data/zookeeper"]
+        environment = {**environment, "PULSAR_STANDALONE_USE_ZOOKEEPER": "1"}
     if dies_with_caller and (setpriv := shutil.which("setpriv", path=environment.get("PATH", os.defpath))):
         command = [setpriv, "--pdeathsig", "KILL", *command]
     log = directory / "standalone.log"
@@ -182,6 +190,7 @@ def start(
         home=home,
         directory=directory,
         identity=ProcessIdentity.of(child.pid),
+        metadata_url=f"zk:{_LOOPBACK}:{ports.zookeeper}" if with_zookeeper else "",
         child=child,
     )
     try:
@@ -292,7 +301,7 @@ def _free_ports() -> _Ports:
     """Ports that nobody has now. All are held at once, so that they differ."""
     with contextlib.ExitStack() as held:
         numbers = []
-        for _ in range(3):
+        for _ in range(4):
             one = held.enter_context(socket.socket())
             one.bind((_LOOPBACK, 0))
             numbers.append(one.getsockname()[1])
