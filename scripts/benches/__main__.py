@@ -7,6 +7,7 @@ library (receive, send_async, acknowledge in the callback), alternating on one b
 ``memory``: how much the worker grows when large messages wait for a slow function, with a limit and without.
 ``recovery``: how long after SIGKILL of a loaded instance the one that replaces it has its first output.
 ``startup``: start times and memory of Java, Go and Python functions, and of the worker, beside Apache Pulsar's own.
+``restarts``: what becomes of instances that die, hang, cannot start or take too much memory, beside the same.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.standalone.standalone import StandaloneError
 from .instances import instances
 from .memory import memory
 from .recovery import recovery
+from .restarts import restarts
 from .sides import SideError
 from .startup import startup
 from .throughput import plain_loop, reference, throughput
@@ -35,8 +37,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "memory": memory,
     "recovery": recovery,
     "startup": startup,
+    "restarts": restarts,
 }
-DEFAULT_ROUNDS = {"startup": 3}
+DEFAULT_ROUNDS = {"startup": 3, "restarts": 3}
 
 
 def main() -> int:
@@ -46,7 +49,9 @@ def main() -> int:
     )
     parser.add_argument("what", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--messages", type=positive, default=50_000, help="throughput, reference: messages a round")
-    parser.add_argument("--rounds", type=positive, help="of all but instances and memory; by default 5, of startup 3")
+    parser.add_argument(
+        "--rounds", type=positive, help="of all but instances and memory; by default 5, of startup and restarts 3"
+    )
     parser.add_argument("--instances", type=positive, default=100, help="instances: how many")
     parser.add_argument("--plain", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()

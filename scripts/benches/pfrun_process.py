@@ -41,10 +41,11 @@ def done(worker: Worker, request: dict[str, Any]) -> Any:
     if request["do"] == "delete":
         worker.remove(key)
         return None
-    (instance,) = worker.status(key).instances
+    (instance,) = worker.status(key, stats=request["do"] == "status").instances
     if request["do"] == "pid":
         return getattr(worker.runtime(instance.key), "pid", None)
-    return f"{instance.state.value}, restarts: {instance.restarts}, reason: {instance.reason!r}"
+    exceptions = instance.stats.latest_user_exceptions if instance.stats else ()
+    return [instance.state.value, instance.restarts, [instance.reason, *(text for text, _ in exceptions)]]
 
 
 if __name__ == "__main__":

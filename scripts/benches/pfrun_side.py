@@ -13,7 +13,7 @@ import psutil
 from tests.standalone.standalone import Standalone
 
 from .child import Child
-from .sides import Side, SideError
+from .sides import Side, SideError, describe
 
 _PROCESS = Path(__file__).with_name("pfrun_process.py")
 _LAUNCHER = "pulsar_runtimes.runtimes.process.launcher"
@@ -62,7 +62,8 @@ class PfrunSide(Side):
         return pid
 
     def status(self, name: str) -> str:
-        return str(self._ask({"do": "status", "name": name}))
+        state, restarts, errors = self._ask({"do": "status", "name": name})
+        return describe(state, restarts, errors)
 
     def _ask(self, request: Mapping[str, Any]) -> Any:
         child = self._running()

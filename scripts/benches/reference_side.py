@@ -17,7 +17,7 @@ import yaml
 from tests.standalone.standalone import Standalone
 
 from .child import Child
-from .sides import Side, SideError
+from .sides import Side, SideError, describe
 
 READY_SECONDS = 120.0
 LIVENESS_MILLIS = 5000
@@ -138,7 +138,9 @@ class ReferenceSide(Side):
     def status(self, name: str) -> str:
         (instance,) = json.loads(self._require("GET", f"{_FUNCTIONS}/{name}/status"))["instances"]
         seen = instance["status"]
-        return f"running: {json.dumps(seen['running'])}, error: {seen['error']!r}, numRestarts: {seen['numRestarts']}"
+        running = "running" if seen["running"] else "not running"
+        errors = [seen["error"], *(each["exceptionString"] for each in seen["latestUserExceptions"])]
+        return describe(running, seen["numRestarts"], errors)
 
     def _require(self, method: str, path: str, body: str = "", headers: Mapping[str, str] | None = None) -> str:
         status, answer = self._request(method, path, body, headers)

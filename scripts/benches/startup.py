@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,9 +12,11 @@ from typing import Any
 
 from pulsar_runtimes.brokers.process_identity import ProcessIdentity
 
-from .probe import Probe, input_topic, output_topic
+from .arena import Arena, in_turn, open_arena
+from .functions import document_of, exclamation, python_function
+from .probe import Probe
 from .process_memory import family, memory_mib
-from .sides import Arena, Side, SideError, in_turn, open_arena
+from .sides import Side, SideError
 from .table import print_table, ratio, spread
 from .workers import IDENTITY, wait_until
 
@@ -63,11 +64,8 @@ def functions_of(arena: Arena) -> dict[str, dict[str, Any]]:
     """What the functions have of their own, by what they are called in the table. Without resources, each worker
     assumes 1 CPU and 1 GiB; pfrun holds the instance to them.
     """
-    java = {
-        "jar": str(arena.home / "examples" / "api-examples.jar"),
-        "className": "org.apache.pulsar.functions.api.examples.ExclamationFunction",
-    }
-    python = {"py": str(IDENTITY), "className": "identity.Identity"}
+    java = exclamation(arena.home)
+    python = python_function(IDENTITY, "identity.Identity")
     return {
         FIRST: python,
         "Python": python,
@@ -104,20 +102,6 @@ def first_output(arena: Arena, side: Side, function: Mapping[str, Any]) -> tuple
     side.delete(name)
     wait_until(lambda: not instance.is_alive())
     return seconds, mib
-
-
-def document_of(function: Mapping[str, Any]) -> dict[str, Any]:
-    """A function under a name and on topics that nothing else has."""
-    name = f"bench-{uuid.uuid4().hex[:12]}"
-    return {
-        "tenant": "public",
-        "namespace": "default",
-        "name": name,
-        "inputs": [input_topic(name)],
-        "output": output_topic(name),
-        "subscriptionPosition": "Earliest",
-        **function,
-    }
 
 
 def print_results(results: Mapping[str, Results]) -> None:
