@@ -6,8 +6,9 @@ as the document is nested, lets the last of two equal keys win in silence, and f
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,20 @@ def read_document(path: Path) -> Section:
         line = content.count(b"\n", 0, error.start) + 1
         raise _failure(f"is not UTF-8 text (byte 0x{content[error.start]:02x})", file, line) from error
     return parse_document(text, file)
+
+
+def dump_documents(documents: Iterable[Mapping[str, Any]]) -> str:
+    """``documents`` as YAML, each begun by a line ``---``, members in their order, no line folded."""
+    dumper: Any = _Dumper
+    return yaml.dump_all(
+        documents, Dumper=dumper, sort_keys=False, allow_unicode=True, width=math.inf, explicit_start=True
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Equal parts are written out: a reader of manifests should not have to look them up."""
+        return True
 
 
 def parse_document(text: str, file: str | None = None) -> Section:

@@ -28,19 +28,26 @@ WORKER_CONF_VARIABLE = "PULSAR_WORKER_CONF"
 TOKEN_AUTH_PROVIDER = "org.apache.pulsar.functions.auth.KubernetesSecretsTokenAuthProvider"
 """The function auth provider of the Kubernetes runtime when none is named."""
 
+SERVICE_ACCOUNT_AUTH_PROVIDER = "org.apache.pulsar.functions.auth.KubernetesServiceAccountTokenAuthProvider"
+
+_CONFIGURATORS = "org.apache.pulsar.functions.secretsproviderconfigurator"
+DEFAULT_SECRETS_CONFIGURATOR = f"{_CONFIGURATORS}.DefaultSecretsProviderConfigurator"
+KUBERNETES_SECRETS_CONFIGURATOR = f"{_CONFIGURATORS}.KubernetesSecretsProviderConfigurator"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig(WorkerSettings):
     """What a worker was told, complete: every key of the file, and what follows from them.
 
     ``file`` is where it was read from. ``settings`` lists each key with its origin for people; ``warnings`` is
-    what they should hear once.
+    what they should hear once. ``section`` is what all of it was read from, for whoever has to say where a key stands.
     ``look_up_hostname`` is called when the worker id needs it, at most once, and may be replaced.
     """
 
     file: str | None = None
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     warnings: tuple[Problem, ...] = ()
+    section: Section = field(default_factory=lambda: Section({}), repr=False, compare=False)
     look_up_hostname: Callable[[], str] = field(default=socket.getfqdn, repr=False, compare=False)
 
     @functools.cached_property
@@ -177,6 +184,7 @@ def parse_worker_config(section: Section, environ: Mapping[str, str] | None = No
         file=section.file,
         settings=list_settings(WorkerConfig, reading, section),
         warnings=tuple(section.warnings),
+        section=section,
     )
 
 

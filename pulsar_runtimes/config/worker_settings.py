@@ -220,8 +220,10 @@ class WorkerSettings:
     function_auth_provider_class_name: str = key(
         "functionAuthProviderClassName", "", note="only with authenticationEnabled; Kubernetes has a default"
     )
-    runtime_customizer_class_name: str = key("runtimeCustomizerClassName", "")
-    runtime_customizer_config: Mapping[str, Any] = key("runtimeCustomizerConfig", {})
+    runtime_customizer_class_name: str = key("runtimeCustomizerClassName", "", note="only for Kubernetes")
+    runtime_customizer_config: Mapping[str, Any] = key(
+        "runtimeCustomizerConfig", {}, note="only for Kubernetes, with runtimeCustomizerClassName"
+    )
     function_instance_min_resources: Resources | None = key(
         "functionInstanceMinResources", note="checked for every runtime; disk is never checked"
     )

@@ -30,6 +30,20 @@ def _compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+class JsonText(dict[str, Any]):
+    """The object that a text of JSON holds, with the text, which is passed on as it was given.
+
+    Nothing else would bring back ``{}``, or ``[]``, which stands for it here as it does for the reference.
+    """
+
+    def __init__(self, text: str) -> None:
+        value = json.loads(text)
+        if not isinstance(value, dict) and value != []:
+            raise ValueError("must hold a JSON object")
+        super().__init__(value)
+        self.text = text
+
+
 def build_details(spec: FunctionSpec) -> dict[str, Any]:
     """``FunctionDetails`` of ``spec`` as plain data, defaults left out."""
     return _encode(spec)
@@ -101,7 +115,7 @@ def _encode_value(value: Any, metadata: Mapping[str, Any]) -> Any:
     if isinstance(value, enum.Enum):
         return value.name if value.value else ""
     if metadata.get("text"):
-        return _compact_json(dict(value)) if value else ""
+        return value.text if isinstance(value, JsonText) else _compact_json(dict(value)) if value else ""
     if metadata.get("wrapped"):
         return {"value": value} if value else {}
     if metadata.get("int64"):
@@ -170,7 +184,8 @@ def _scalar(kind: Any, raw: Any) -> Any:
 
 
 def _json_object(raw: Any) -> Mapping[str, Any]:
-    value = json.loads(raw) if isinstance(raw, str) and raw else raw or {}
-    if not isinstance(value, dict):
+    if isinstance(raw, str) and raw:
+        return JsonText(raw)
+    if not isinstance(raw or {}, dict):
         raise ValueError("must hold a JSON object")
-    return value
+    return raw or {}

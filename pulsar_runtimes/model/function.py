@@ -226,6 +226,8 @@ class InstanceSpec:
     apart consumers with the same number needs another than 0.
     ``expected_health_check_seconds`` <= 0 means that nobody promises to ask.
     ``transform_file`` is the jar of the function that a sink applies to its input, empty when there is none.
+    ``code_name`` and ``transform_name`` are the names these files were given with, blank for those they have.
+    ``auth_data`` is what the worker keeps of a function's own credentials, blank when it has none.
     """
 
     function: FunctionSpec
@@ -253,6 +255,9 @@ class InstanceSpec:
     nar_extraction_directory: str = ""
     transform_file: str = ""
     transform_id: str = ""
+    code_name: str = ""
+    transform_name: str = ""
+    auth_data: str = field(default="", repr=False)
 
     @property
     def key(self) -> InstanceKey:

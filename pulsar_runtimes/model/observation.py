@@ -88,7 +88,8 @@ class Capabilities:
     ``languages`` it can run; ``isolates_memory``: each instance has memory of its own;
     ``runs_all_replicas``: one runtime stands for the whole function (instance id -1);
     ``restarts_itself``: the backend replaces a dead instance, the supervisor need not;
-    ``reattaches``: ``reattach`` works after the worker was restarted.
+    ``reattaches``: ``reattach`` works after the worker was restarted;
+    ``secret_references``: secrets may be references to what the backend keeps (KubernetesSecretsProviderConfigurator).
     """
 
     languages: frozenset[Language]
@@ -96,3 +97,4 @@ class Capabilities:
     runs_all_replicas: bool = False
     restarts_itself: bool = False
     reattaches: bool = False
+    secret_references: bool = False

@@ -10,12 +10,15 @@ import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.observation import Capabilities, InstanceStats, Observation, RuntimeHandle
+
+if TYPE_CHECKING:
+    from pulsar_runtimes.config.worker import WorkerConfig
 
 ENTRY_POINT_GROUP = "pulsar_runtimes.runtime_factories"
 STRICT_VARIABLE = "PFRUN_STRICT_REFERENCE"
@@ -80,6 +83,12 @@ class Runtime(abc.ABC):
         return []
 
 
+def _usual_worker() -> WorkerConfig:
+    from pulsar_runtimes.config.worker import WorkerConfig  # the YAML parser comes with it, and most need none
+
+    return WorkerConfig()
+
+
 @dataclass(frozen=True, slots=True)
 class FactoryContext:
     """What a worker tells a factory about itself.
@@ -87,13 +96,15 @@ class FactoryContext:
     ``state_dir`` is a directory the factory may write to, made when first used. ``memory_ceiling_bytes`` is
     what the worker itself may use: its cgroup's limit, else physical memory. ``environment`` is the worker's
     environment, given rather than looked up so that factories stay testable. ``wake`` may be called from any
-    thread when an instance's phase has changed; it only makes the supervisor look sooner.
+    thread when an instance's phase has changed; it only makes the supervisor look sooner. ``worker`` is the whole
+    configuration of the worker, for a backend to which more than its own section matters.
     """
 
     state_dir: Path
     memory_ceiling_bytes: int
     environment: Mapping[str, str] = field(default_factory=dict)
     wake: Callable[[], None] = lambda: None
+    worker: WorkerConfig = field(default_factory=_usual_worker, repr=False)
 
 
 def read_strict_reference(section: Section, context: FactoryContext) -> bool:

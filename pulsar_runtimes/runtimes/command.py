@@ -44,10 +44,14 @@ def split_flags(flags: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PythonDependencies:
-    """That an instance installs what its function asks for, and where from; empty is the installer's default."""
+    """That an instance installs what its function asks for, and where from; empty is the installer's default.
+
+    Without ``install`` the repositories are those of what the instance installs in any case.
+    """
 
     repository: str = field(default="", repr=False)
     extra_repository: str = field(default="", repr=False)
+    install: bool = True
 
     def masked(self) -> Self:
         """The same, fit to be shown: a URL may hold a password."""
@@ -60,15 +64,16 @@ def python_arguments(
     logging_directory: str,
     logging_config_file: str,
     dependencies: PythonDependencies | None = None,
+    number: str = "",
 ) -> list[str]:
-    """What follows the instance script on a Python instance's command line."""
+    """What follows the instance script on a Python instance's command line; ``number`` as in common_arguments."""
     return [
         *("--py", spec.code_file),
         *("--logging_directory", logging_directory),
         *("--logging_file", spec.function.name),
         *("--logging_config_file", logging_config_file),
         *_dependency_arguments(dependencies),
-        *common_arguments(spec),
+        *common_arguments(spec, number),
         *_own_arguments(spec),
     ]
 
@@ -76,7 +81,8 @@ def python_arguments(
 def _dependency_arguments(dependencies: PythonDependencies | None) -> Iterable[str]:
     if dependencies is None:
         return
-    yield from ("--install_usercode_dependencies", "True")
+    if dependencies.install:
+        yield from ("--install_usercode_dependencies", "True")
     if dependencies.repository:
         yield from ("--dependency_repository", dependencies.repository)
     if dependencies.extra_repository:
@@ -91,9 +97,12 @@ def _own_arguments(spec: InstanceSpec) -> Iterable[str]:
         yield from ("--first_consumer_number", str(spec.first_consumer_number))
 
 
-def common_arguments(spec: InstanceSpec) -> Iterable[str]:
-    """The options that Java and Python instances share, in their order."""
-    yield from ("--instance_id", str(spec.instance_id))
+def common_arguments(spec: InstanceSpec, number: str = "") -> Iterable[str]:
+    """The options that Java and Python instances share, in their order.
+
+    ``number`` stands for the instance's own where that is only known when it starts.
+    """
+    yield from ("--instance_id", number or str(spec.instance_id))
     yield from ("--function_id", spec.function_id)
     yield from ("--function_version", spec.function_version)
     yield from ("--function_details", f"'{details_json(spec.function)}'")

@@ -38,18 +38,25 @@ class JavaPlaces:
 def java_command(spec: InstanceSpec, places: JavaPlaces, *more_flags: str) -> list[str]:
     """The whole command line. ``more_flags`` come before those of the worker and the function, which so win."""
     return [
-        "java",
-        *_machine_flags(spec, places),
+        *java_head(spec, places),
         *more_flags,
         *spec.java_arguments,
         *split_flags(spec.function.runtime_flags),
-        *_heap(spec),
-        MAIN_CLASS,
-        *java_arguments(spec),
+        *java_tail(spec),
     ]
 
 
-def _machine_flags(spec: InstanceSpec, places: JavaPlaces) -> Iterator[str]:
+def java_head(spec: InstanceSpec, places: JavaPlaces, number: str = "") -> list[str]:
+    """What comes before the flags of people. ``number`` is as in :func:`common_arguments`."""
+    return ["java", *_machine_flags(spec, places, number or str(spec.instance_id))]
+
+
+def java_tail(spec: InstanceSpec, number: str = "") -> list[str]:
+    """What comes after the flags of people, from the heap on, which so wins."""
+    return [*_heap(spec), MAIN_CLASS, *java_arguments(spec, number)]
+
+
+def _machine_flags(spec: InstanceSpec, places: JavaPlaces, number: str) -> Iterator[str]:
     function, extra = spec.function, places.extra_dependencies
     yield from ("-cp", f"{places.instance_jar}:{extra}/*" if extra else places.instance_jar)
     if extra:
@@ -58,7 +65,7 @@ def _machine_flags(spec: InstanceSpec, places: JavaPlaces) -> Iterator[str]:
     yield f"-Dlog4j.configurationFile={places.log_config}"
     directory = f"{places.log_directory}/{function.tenant}/{function.namespace}/{function.name}"
     yield f"-Dpulsar.function.log.dir={directory}"
-    yield f"-Dpulsar.function.log.file={function.name}-{spec.instance_id}"
+    yield f"-Dpulsar.function.log.file={function.name}-{number}"
     yield from _REFLECTION
 
 
@@ -68,7 +75,7 @@ def _heap(spec: InstanceSpec) -> Iterator[str]:
         yield f"-Xmx{resources.ram}"
 
 
-def java_arguments(spec: InstanceSpec) -> list[str]:
+def java_arguments(spec: InstanceSpec, number: str = "") -> list[str]:
     """What follows the main class."""
     transform = ("--transform_function_jar", spec.transform_file, "--transform_function_id", spec.transform_id)
-    return ["--jar", spec.code_file, *(transform if spec.transform_file else ()), *common_arguments(spec)]
+    return ["--jar", spec.code_file, *(transform if spec.transform_file else ()), *common_arguments(spec, number)]

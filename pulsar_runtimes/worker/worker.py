@@ -15,7 +15,7 @@ from typing import Self
 
 from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.greeting import read_server_version
-from pulsar_runtimes.config.worker import WorkerConfig
+from pulsar_runtimes.config.worker import DEFAULT_SECRETS_CONFIGURATOR, WorkerConfig
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
@@ -37,9 +37,6 @@ from .package import resolve_package
 DEFAULT_FACTORY = "process"
 """The runtime when the configuration names none (the reference does not start then)."""
 
-DEFAULT_SECRETS_CONFIGURATOR = (
-    "org.apache.pulsar.functions.secretsproviderconfigurator.DefaultSecretsProviderConfigurator"
-)
 _STATS_THREADS = 16
 _log = logging.getLogger(__name__)
 
@@ -93,22 +90,23 @@ class Worker:
         self._stopped = False
 
     def _make_factory(self) -> RuntimeFactory:
-        self._refuse_unsupported()
         factory_class = RUNTIME_FACTORIES.find(self.config.runtime_factory or DEFAULT_FACTORY)
-        context = FactoryContext(self.state_dir, self.memory_ceiling_bytes, self.environment, self._wake)
+        if not factory_class.capabilities.secret_references:
+            self._refuse_secret_references()
+        context = FactoryContext(self.state_dir, self.memory_ceiling_bytes, self.environment, self._wake, self.config)
         section = self.config.runtime_section
         factory = factory_class.from_config(section, context)
         section.warn_unread()
         self.warnings: tuple[Problem, ...] = (*self.config.warnings, *section.warnings)
         return factory
 
-    def _refuse_unsupported(self) -> None:
+    def _refuse_secret_references(self) -> None:
         configurator = self.config.secrets_provider_configurator_class_name
         if configurator and configurator != DEFAULT_SECRETS_CONFIGURATOR:
             raise ConfigError(
                 Problem(
                     "secretsProviderConfiguratorClassName",
-                    f"must be absent or {DEFAULT_SECRETS_CONFIGURATOR} in this version of pfrun (got {configurator!r})",
+                    f"must be absent or {DEFAULT_SECRETS_CONFIGURATOR} with this runtime (got {configurator!r})",
                     self.config.file,
                 )
             )

@@ -172,6 +172,13 @@ def test_a_member_may_have_its_name_in_the_proto_file() -> None:
     assert parse_details('{"log_topic":"logs"}').log_topic == "logs"
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"a": 1.0, "b":1e3}', ' {"k": "\\u003d"}'])
+def test_text_that_holds_json_is_passed_on_as_it_was_given(text: str) -> None:
+    function = parse_details(json.dumps({"userConfig": text}))
+    assert json.loads(details_json(function))["userConfig"] == text
+    assert function.user_config == (json.loads(text) or {})
+
+
 def test_null_is_an_unset_member() -> None:
     assert parse_details('{"source":null,"tenant":null,"resources":null}') == FunctionSpec()
 
