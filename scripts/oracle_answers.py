@@ -1,8 +1,9 @@
 """What pfrun would launch for a case of recorded reference behaviour, through the public API; nothing is launched.
 
 A case is a JSON object: ``workerConfig``, ``environment``, ``files``, ``functionDetails``, ``instance``, ``codeFile``
-and what else the launch depends on. The answer has ``processCommand``, ``processEnv`` and ``clientMemoryLimit``, or
-``startError`` or ``admissionError`` when there is nothing to launch.
+and what else the launch depends on. The answer has ``processCommand``, ``processEnv`` and ``clientMemoryLimit``, or the
+manifests ``statefulSet``, ``service`` and ``secret`` with ``secretNamespace``; or ``startError`` or ``admissionError``
+when there is nothing to launch.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pulsar_runtimes.config.document import parse_document
 from pulsar_runtimes.model.details import parse_details
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.runtimes.base import STRICT_VARIABLE
+from pulsar_runtimes.runtimes.kubernetes.factory import KubernetesRuntimeFactory
 from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.runtimes.thread.factory import ThreadRuntimeFactory
@@ -55,7 +57,9 @@ def _answer(case: Mapping[str, Any], home: str) -> dict[str, Any]:
         return _thread(case, worker, worker.factory)
     if isinstance(worker.factory, ProcessRuntimeFactory):
         return _process(case, worker, worker.factory, environment)
-    return _admission(case, worker)
+    if isinstance(worker.factory, KubernetesRuntimeFactory):
+        return _kubernetes(case, worker, worker.factory)
+    raise TypeError(f"there are no answers for the {worker.factory.name} runtime")
 
 
 def _worker(case: Mapping[str, Any], environment: Mapping[str, str], home: str) -> Worker:
@@ -92,18 +96,38 @@ def _process(
     return {"processCommand": list(launch.command), "processEnv": changed}
 
 
-def _admission(case: Mapping[str, Any], worker: Worker) -> dict[str, Any]:
-    """A runtime that launches nothing in this version still refuses what must not be registered."""
+def _kubernetes(case: Mapping[str, Any], worker: Worker, factory: KubernetesRuntimeFactory) -> dict[str, Any]:
     if case.get("functionDetails") is None:
         return {}
-    function = parse_details(json.dumps(case["functionDetails"]))
     try:
-        check_resources(function, ResourceBounds.from_settings(worker.config))
-        for spec in worker.plan(function):
-            worker.factory.check(spec)
-    except PfrunError as error:
+        spec = _instance(case, worker)
+        check_resources(spec.function, ResourceBounds.from_settings(worker.config))
+        factory.check(spec)
+    except (PfrunError, ValueError) as error:  # details that cannot be read are no function
         return {"admissionError": str(error)}
-    return {}
+    try:
+        spec, secret = _with_credentials(case.get("functionAuth") or {}, spec, factory)
+        manifests = factory.manifests(spec)
+    except PfrunError as error:
+        return {"startError": str(error)}
+    return {
+        "statefulSet": manifests.stateful_set,
+        "service": manifests.service,
+        "secret": secret,
+        "secretNamespace": secret and secret["metadata"]["namespace"],
+    }
+
+
+def _with_credentials(
+    given: Mapping[str, Any], spec: InstanceSpec, factory: KubernetesRuntimeFactory
+) -> tuple[InstanceSpec, dict[str, Any] | None]:
+    """The instance with what is kept of the user's token, and the Secret that is made for it."""
+    operation, token, secret_id = (given.get(key) or "" for key in ("operation", "token", "secretId"))
+    if operation in ("", "stored"):
+        return replace(spec, auth_data=secret_id), None
+    known = replace(spec, auth_data=secret_id if operation == "update" else "")
+    kept = factory.keep_token(known, token, secret_id)
+    return replace(spec, auth_data=kept.data), kept.secret
 
 
 def _instance(case: Mapping[str, Any], worker: Worker) -> InstanceSpec:
@@ -123,6 +147,8 @@ def _instance(case: Mapping[str, Any], worker: Worker) -> InstanceSpec:
         first_consumer_number=0,
         transform_file=case.get("transformFunctionFile") or "",
         transform_id=given.get("transformFunctionId", ""),
+        code_name=case.get("originalCodeFileName") or "",
+        transform_name=case.get("originalTransformFunctionFileName") or "",
     )
 
 

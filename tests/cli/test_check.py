@@ -80,6 +80,21 @@ def test_a_warning_is_told_and_fails_nothing(pfrun: Pfrun, write: Write, functio
     ]
 
 
+KUBERNETES = """\
+functionRuntimeFactoryClassName: kubernetes
+pulsarServiceUrl: pulsar://127.0.0.1:1
+pulsarWebServiceUrl: http://127.0.0.1:2
+"""
+
+
+def test_functions_are_admitted_for_kubernetes(pfrun: Pfrun, write: Write, function: Function) -> None:
+    write("worker.yml", KUBERNETES)
+    ran = pfrun("check", "-c", "worker.yml", "--function-config", function())
+    assert (ran.code, ran.err) == (0, "")
+    ran = pfrun("check", "-c", "worker.yml", "--function-config", function(name="f."))
+    assert (ran.code, "its job name 'pf-public-default-f.' must begin and end with" in ran.err) == (2, True)
+
+
 def test_nothing_is_left_behind(pfrun: Pfrun, function: Function, tmp_path: Path, place: Path) -> None:
     file = function()
     before = sorted(place.iterdir())

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+
 import pulsar_runtimes
 from pulsar_runtimes.testing.golden import Golden
 from tests.cli.daemon import Ran
@@ -15,6 +17,11 @@ Pfrun = Callable[..., Ran]
 Write = Callable[[str, str], str]
 Function = Callable[..., str]
 
+KUBERNETES = """\
+functionRuntimeFactoryClassName: kubernetes
+pulsarServiceUrl: pulsar://there:6650
+pulsarWebServiceUrl: http://there:8080
+"""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -75,8 +82,9 @@ def test_nothing_is_rendered_when_anything_is_wrong(pfrun: Pfrun, write: Write, 
     assert [line.split(": ")[0] for line in ran.err.splitlines()] == ["warning", "worker.yml:2", "bad.yml:5"]
 
 
-def test_kubernetes_says_what_it_cannot_do_yet(pfrun: Pfrun, write: Write, function: Function) -> None:
-    write("worker.yml", "functionRuntimeFactoryClassName: kubernetes\npulsarServiceUrl: pulsar://there:6650\n")
+def test_kubernetes_is_rendered_as_manifests(pfrun: Pfrun, write: Write, function: Function) -> None:
+    write("worker.yml", KUBERNETES)
     ran = pfrun("render", "-c", "worker.yml", "--function-config", function())
-    assert (ran.code, ran.out) == (2, "")
-    assert "f.yml: public/default/f: " in ran.err
+    assert (ran.code, ran.err) == (0, "")
+    made = [(document["kind"], document["metadata"]["name"]) for document in yaml.safe_load_all(ran.out)]
+    assert made == [("Service", "pf-public-default-f"), ("StatefulSet", "pf-public-default-f")]

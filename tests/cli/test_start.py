@@ -169,6 +169,18 @@ def test_a_bad_configuration_starts_nothing(write: Write, function: Function, tm
 
 
 @pytest.mark.broker
+def test_a_worker_for_kubernetes_does_not_start_yet(write: Write, function: Function, tmp_path: Path) -> None:
+    write(
+        "worker.yml",
+        "functionRuntimeFactoryClassName: kubernetes\n"
+        "pulsarServiceUrl: pulsar://127.0.0.1:1\npulsarWebServiceUrl: http://127.0.0.1:2\n",
+    )
+    ran = run_process("start", "-c", "worker.yml", "--function-config", function())
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].endswith("cannot launch there yet; use the process or the thread runtime")
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_second_worker_on_the_same_state_directory_is_refused(daemon: Start, tmp_path: Path) -> None:
     first = daemon("start")
     first.await_out(" is up: ")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "scripts" / "oracle_answers.py"
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))
 
+NAMED = {"containers", "env", "ports", "volumes", "volumeMounts"}
+SUFFIXES = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 INT64 = {"ram", "disk", "timeoutMs", "negativeAckRedeliveryDelayMs"}
 DEFAULTS = ("", 0, False, "JAVA", "UNKNOWN", "ATLEAST_ONCE", "SHARED", "LATEST", "LZ4", "FAIL")
 
@@ -37,6 +41,31 @@ def test_pfrun_answers_as_the_reference_did(name: str, answer: Any) -> None:
     assert actual.get("clientMemoryLimit") == expected.get("clientMemoryLimit")
     assert actual.get("processEnv", {}) == expected.get("processEnv", {})
     assert meaning(actual.get("processCommand", [])) == meaning(expected.get("processCommand", []))
+    assert actual.get("secretNamespace") == expected.get("secretNamespace")
+    ignored = {entry["pointer"].rpartition("/")[2] for entry in expected.get("ignored", [])}
+    for part in ("statefulSet", "service", "secret"):
+        assert manifest(actual.get(part), ignored) == manifest(expected.get(part), ignored), part
+
+
+def manifest(value: Any, ignored: set[str], name: str = "") -> Any:
+    """A manifest as the API server would take it: what says nothing left out, quantities by their value."""
+    if isinstance(value, dict):
+        members = {key: manifest(item, ignored, key) for key, item in value.items() if key not in ignored}
+        kept = {key: item for key, item in members.items() if item not in (None, {}, [])}
+        if "apiVersion" in kept:  # what the recorded ones leave to the client
+            del kept["apiVersion"], kept["kind"]
+            if value["kind"] == "Secret":
+                del kept["metadata"]["namespace"]
+        return kept
+    if isinstance(value, list):
+        if name == "command":
+            return meaning([*value[:2], *shlex.split(value[2])])
+        items = [manifest(item, ignored, name) for item in value]
+        return sorted(items, key=lambda item: item["name"]) if name in NAMED else items
+    if name in ("cpu", "memory"):
+        number = value.rstrip("".join(SUFFIXES))
+        return Decimal(number) * Decimal(str(SUFFIXES.get(value.removeprefix(number), 1)))
+    return value
 
 
 def meaning(value: Any, name: str = "") -> Any:
@@ -49,7 +78,10 @@ def meaning(value: Any, name: str = "") -> Any:
     if isinstance(value, str) and name in INT64:
         return int(value)
     if isinstance(value, str) and value.strip("'")[:1] == "{":
-        return meaning(json.loads(value[1:-1] if value[0] == "'" else value))
+        try:
+            return meaning(json.loads(value[1:-1] if value[0] == "'" else value))
+        except ValueError:  # customRuntimeOptions may hold comments
+            return value
     return value
 
 

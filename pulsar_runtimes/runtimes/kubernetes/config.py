@@ -2,19 +2,21 @@
 
 Keys and defaults are those of ``KubernetesRuntimeFactoryConfig`` and ``KubernetesRuntimeFactory#initialize`` of
 Apache Pulsar 4.0.8. The reference takes values that make the API server refuse every function; here they are problems
-with the reason, as soon as the file is read.
+with the reason, as soon as the file is read. With ``strictReference`` they are warnings, and used as they stand.
 """
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulsar_runtimes.config.section import MISSING, Section, nearest
 from pulsar_runtimes.model.function import Language
+
+from .job_name import clean_name
+from .labels import FINDING_LABELS, is_label_key
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MAX_PORT = 65535
@@ -24,10 +26,6 @@ MAX_JOB_NAME = 44
 _UNUSED_INTERVAL = 30
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SERVICE_NAME_START = re.compile(r"[a-z][-a-z0-9]*")
-_NOT_IN_A_JOB_NAME = re.compile(r"[^a-z0-9-.]")
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_MAX_LABEL_PREFIX = 253
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +35,8 @@ class KubernetesConfig:
     ``pulsar_service_url`` and ``pulsar_admin_url`` blank: as the worker's. ``function_docker_images`` is ``None``
     when all languages use ``pulsar_docker_image_name``; once it is a mapping, a language it lacks has no image.
     ``extra_function_dependencies_dir`` is the whole path inside the pod. ``custom_labels`` are as written; their
-    values are made fit for Kubernetes where they are used.
+    values are made fit for Kubernetes where they are used. Only with ``strict_reference`` a port may be out of range,
+    ``metrics_port`` be ``None``, which stands for that of the instance, and ``nar_extraction_directory`` be blank.
     """
 
     k8s_uri: str = ""
@@ -63,28 +62,48 @@ class KubernetesConfig:
     cpu_over_commit_ratio: float = 1.0
     memory_over_commit_ratio: float = 1.0
     grpc_port: int = 9093
-    metrics_port: int = 9094
+    metrics_port: int | None = 9094
     nar_extraction_directory: str = "/tmp"
     function_instance_class_path: str = ""
     grace_period_seconds: int = 5
     kubernetes_function_auth_provider_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    strict_reference: bool = False
+
+    def inside_pod(self, path: str) -> str:
+        """``path`` as it is in a pod: one that is not absolute lies below the root directory."""
+        return path if path.startswith("/") else f"{self.pulsar_root_dir}/{path}"
 
 
-def parse_kubernetes_config(section: Section) -> KubernetesConfig:
+Refuse = Callable[[str, str], None]
+"""What to call with a key and what is wrong with its value: it stops the start, or it is only told."""
+
+
+def parse_kubernetes_config(section: Section, *, strict: bool = False) -> KubernetesConfig:
     """Read the settings out of ``section``. ``ConfigError`` with every problem found.
 
     A key that is not known is left to the caller, as every runtime factory does.
     """
+    config = read_kubernetes_config(section, strict=strict)
+    section.done()
+    return config
+
+
+def read_kubernetes_config(section: Section, *, strict: bool = False) -> KubernetesConfig:
+    """The same, for a caller who finds more problems before it calls ``section.done``.
+
+    With ``strict`` what only the API server would refuse is a warning.
+    """
     usual = KubernetesConfig()
+    refuse = section.warn if strict else section.problem
     root = section.text("pulsarRootDir") or usual.pulsar_root_dir
     config = KubernetesConfig(
-        k8s_uri=_api_server(section),
+        k8s_uri=_api_server(section, refuse),
         submitting_inside_pod=_inside_pod(section),
-        job_namespace=_namespace(section, "jobNamespace") or usual.job_namespace,
-        job_name=_job_name(section),
-        pulsar_docker_image_name=_image(section, "pulsarDockerImageName") or usual.pulsar_docker_image_name,
-        function_docker_images=_images(section),
-        image_pull_policy=_pull_policy(section, usual.image_pull_policy),
+        job_namespace=read_namespace(section, "jobNamespace", refuse) or usual.job_namespace,
+        job_name=_job_name(section, refuse),
+        pulsar_docker_image_name=_image(section, "pulsarDockerImageName", refuse) or usual.pulsar_docker_image_name,
+        function_docker_images=_images(section, strict=strict),
+        image_pull_policy=_pull_policy(section, usual.image_pull_policy, refuse),
         pulsar_root_dir=root,
         config_admin_cli=section.text("configAdminCLI") or usual.config_admin_cli,
         pulsar_service_url=section.text("pulsarServiceUrl"),
@@ -92,33 +111,37 @@ def parse_kubernetes_config(section: Section) -> KubernetesConfig:
         install_user_code_dependencies=section.boolean("installUserCodeDependencies"),
         python_dependency_repository=section.text("pythonDependencyRepository"),
         python_extra_dependency_repository=section.text("pythonExtraDependencyRepository"),
-        extra_function_dependencies_dir=posixpath.join(
-            root, section.text("extraFunctionDependenciesDir") or "instances/deps"
-        ),
-        custom_labels=_labels(section),
+        custom_labels=_labels(section, refuse),
         expected_metrics_collection_interval=_unused_interval(section),
         change_config_map=section.text("changeConfigMap"),
-        change_config_map_namespace=_config_map_namespace(section),
-        percent_memory_padding=section.integer("percentMemoryPadding", usual.percent_memory_padding, minimum=0),
-        cpu_over_commit_ratio=_ratio(section, "cpuOverCommitRatio"),
-        memory_over_commit_ratio=_ratio(section, "memoryOverCommitRatio"),
-        grpc_port=_grpc_port(section, usual.grpc_port),
-        metrics_port=_metrics_port(section, usual.metrics_port),
-        nar_extraction_directory=section.text("narExtractionDirectory") or usual.nar_extraction_directory,
+        change_config_map_namespace=_config_map_namespace(section, refuse),
+        percent_memory_padding=section.integer(
+            "percentMemoryPadding", usual.percent_memory_padding, minimum=None if strict else 0
+        ),
+        cpu_over_commit_ratio=_ratio(section, "cpuOverCommitRatio", refuse),
+        memory_over_commit_ratio=_ratio(section, "memoryOverCommitRatio", refuse),
+        grpc_port=_grpc_port(section, usual.grpc_port, strict=strict),
+        metrics_port=_metrics_port(section, usual.metrics_port or 0, strict=strict),
+        nar_extraction_directory=section.text("narExtractionDirectory", usual.nar_extraction_directory, null="")
+        or ("" if strict else usual.nar_extraction_directory),
         function_instance_class_path=section.text("functionInstanceClassPath"),
-        grace_period_seconds=section.integer("gracePeriodSeconds", usual.grace_period_seconds, minimum=0),
+        grace_period_seconds=section.integer(
+            "gracePeriodSeconds", usual.grace_period_seconds, minimum=None if strict else 0
+        ),
         kubernetes_function_auth_provider_config=section.mapping("kubernetesFunctionAuthProviderConfig"),
+        strict_reference=strict,
     )
+    dependencies = section.text("extraFunctionDependenciesDir") or "instances/deps"
+    config = replace(config, extra_function_dependencies_dir=config.inside_pod(dependencies))
     if config.grpc_port == config.metrics_port:
-        section.problem("metricsPort", f"must not be the port of grpcPort (got {config.metrics_port})")
-    section.done()
+        refuse("metricsPort", f"must not be the port of grpcPort (got {config.metrics_port})")
     return config
 
 
-def _api_server(section: Section) -> str:
+def _api_server(section: Section, refuse: Refuse) -> str:
     uri = section.text("k8Uri")
     if uri and not uri.startswith(("http://", "https://")):
-        section.problem("k8Uri", f"must be an http:// or https:// address (got {section.got('k8Uri', uri)})")
+        refuse("k8Uri", f"must be an http:// or https:// address (got {section.got('k8Uri', uri)})")
     return uri
 
 
@@ -129,10 +152,11 @@ def _inside_pod(section: Section) -> bool:
     return inside
 
 
-def _namespace(section: Section, key: str) -> str:
+def read_namespace(section: Section, key: str, refuse: Refuse) -> str:
+    """The name of a namespace, ``""`` when there is none."""
     name = section.text(key)
     if name and not _NAMESPACE.fullmatch(name):
-        section.problem(
+        refuse(
             key,
             "must be the name of a Kubernetes namespace: up to 63 of a-z, 0-9 and -, with no - at the ends "
             f"(got {section.got(key, name)})",
@@ -140,72 +164,75 @@ def _namespace(section: Section, key: str) -> str:
     return name
 
 
-def _job_name(section: Section) -> str:
+def _job_name(section: Section, refuse: Refuse) -> str:
     """The prefix of all job names. It is cleaned as the reference does, so only what that leaves wrong is refused."""
     name = section.text("jobName")
-    cleaned = _NOT_IN_A_JOB_NAME.sub("-", name.lower())
+    cleaned = clean_name(name)
     got = section.got("jobName", name)
     if name and not _SERVICE_NAME_START.fullmatch(cleaned):
-        section.problem(
+        refuse(
             "jobName", f"must begin with a letter and hold no dot, or the API server refuses the Service (got {got})"
         )
     elif len(cleaned) > MAX_JOB_NAME:
-        section.problem(
-            "jobName", f"must have at most {MAX_JOB_NAME} characters, as a hash is added (has {len(cleaned)})"
-        )
+        refuse("jobName", f"must have at most {MAX_JOB_NAME} characters, as a hash is added (has {len(cleaned)})")
     return name
 
 
-def _image(section: Section, key: str) -> str:
+def _image(section: Section, key: str, refuse: Refuse) -> str:
     image = section.text(key)
     if any(character.isspace() for character in image):
-        section.problem(key, f"must be an image name without blanks (got {section.got(key, image)})")
+        refuse(key, f"must be an image name without blanks (got {section.got(key, image)})")
     return image
 
 
-def _images(section: Section) -> Mapping[Language, str] | None:
+def _images(section: Section, *, strict: bool) -> Mapping[Language, str] | None:
     inner = section.section("functionDockerImages")
     if inner is None:
         return None
+    refuse = inner.warn if strict else inner.problem
     images: dict[Language, str] = {}
     for name, language in Language.__members__.items():
         if name not in inner:
             continue
-        images[language] = _image(inner, name)
+        image = _image(inner, name, refuse)
+        if inner.values[name] is not None:
+            images[language] = image
         if inner.values[name] in (None, ""):
-            inner.problem(name, "must be an image name; leave the line out when the language has none")
-    inner.refuse_unread(list(Language.__members__))
+            refuse(name, "must be an image name; leave the line out when the language has none")
+    if strict:
+        inner.warn_unread(list(Language.__members__))
+    else:
+        inner.refuse_unread(list(Language.__members__))
     return images
 
 
-def _pull_policy(section: Section, default: str) -> str:
+def _pull_policy(section: Section, default: str, refuse: Refuse) -> str:
     policy = section.text("imagePullPolicy") or default
     if policy not in PULL_POLICIES:
         got = section.got("imagePullPolicy", policy)
         near = nearest(policy, PULL_POLICIES)
-        section.problem("imagePullPolicy", f"must be one of {', '.join(PULL_POLICIES)} (got {got}){near}")
+        refuse("imagePullPolicy", f"must be one of {', '.join(PULL_POLICIES)} (got {got}){near}")
     return policy
 
 
-def _labels(section: Section) -> Mapping[str, str]:
+def _labels(section: Section, refuse: Refuse) -> Mapping[str, str]:
     inner = section.section("customLabels")
     if inner is None:
         return {}
     for name in inner:
-        if not _is_label_key(name):
-            inner.problem(
-                name,
-                "is no label key; write up to 63 letters, digits and -_. with a letter or digit at both ends, "
-                "after a DNS name and / if need be",
-            )
+        if not is_label_key(name):
+            refuse(f"customLabels.{name}", LABEL_KEY)
+        if name in FINDING_LABELS:
+            refuse(f"customLabels.{name}", "must not be a label that tells the pods of functions apart")
+        if inner.values[name] is None:
+            section.problem(f"customLabels.{name}", "must be text (got null)")
     return section.text_mapping("customLabels")
 
 
-def _is_label_key(key: str) -> bool:
-    prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > _MAX_LABEL_PREFIX or not _LABEL_PREFIX.fullmatch(prefix)):
-        return False
-    return _LABEL_NAME.fullmatch(name) is not None
+LABEL_KEY = (
+    "is no label key; write up to 63 letters, digits and -_. with a letter or digit at both ends, "
+    "after a DNS name and / if need be"
+)
 
 
 def _unused_interval(section: Section) -> int:
@@ -216,20 +243,20 @@ def _unused_interval(section: Section) -> int:
     return interval
 
 
-def _config_map_namespace(section: Section) -> str:
-    namespace = _namespace(section, "changeConfigMapNamespace")
+def _config_map_namespace(section: Section, refuse: Refuse) -> str:
+    namespace = read_namespace(section, "changeConfigMapNamespace", refuse)
     if section.values.get("changeConfigMap") and not namespace:
         section.warn("changeConfigMap", "has no effect without changeConfigMapNamespace")
     return namespace
 
 
-def _ratio(section: Section, key: str) -> float:
+def _ratio(section: Section, key: str, refuse: Refuse) -> float:
     """An over-commit ratio: requests are limits divided by it."""
     before = len(section.problems)
     ratio = section.number(key, 1.0)
     if len(section.problems) == before and ratio < 1:
         got = section.got(key, section.values.get(key))
-        section.problem(
+        refuse(
             key,
             "must be at least 1, as a smaller one makes the request larger than the limit, "
             f"which the API server refuses (got {got})",
@@ -237,18 +264,27 @@ def _ratio(section: Section, key: str) -> float:
     return ratio
 
 
-def _grpc_port(section: Section, default: int) -> int:
+def _grpc_port(section: Section, default: int, *, strict: bool) -> int:
+    """The reference cannot launch without this port either."""
     if section.values.get("grpcPort", MISSING) is None:
         section.seen.add("grpcPort")
         section.problem("grpcPort", f"must be from 1 to {MAX_PORT} (got null); leave the line out for {default}")
         return default
-    return section.integer("grpcPort", default, minimum=1, maximum=MAX_PORT)
+    return _port(section, "grpcPort", default, strict=strict)
 
 
-def _metrics_port(section: Section, default: int) -> int:
+def _metrics_port(section: Section, default: int, *, strict: bool) -> int | None:
     """The reference takes a random port for null; a pod has its ports for itself, so any fixed one will do."""
     if section.values.get("metricsPort", MISSING) is None:
         section.seen.add("metricsPort")
+        if strict:
+            return None
         section.warn("metricsPort", f"null does not switch metrics off; {default} is used")
         return default
-    return section.integer("metricsPort", default, minimum=1, maximum=MAX_PORT)
+    return _port(section, "metricsPort", default, strict=strict)
+
+
+def _port(section: Section, key: str, default: int, *, strict: bool) -> int:
+    if strict:
+        return section.integer(key, default)
+    return section.integer(key, default, minimum=1, maximum=MAX_PORT)

@@ -1,27 +1,26 @@
-"""The Kubernetes runtime reads its settings, says what is wrong with them, and refuses to launch."""
+"""The Kubernetes runtime reads its settings and says what is wrong with them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.config.worker import load_worker_config
+from pulsar_runtimes.config.worker import WorkerConfig, load_worker_config
 from pulsar_runtimes.config.worker_settings import KUBERNETES_FACTORY, WorkerSettings
-from pulsar_runtimes.model.errors import AdmissionError, ConfigError, LaunchError
+from pulsar_runtimes.model.errors import ConfigError
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.runtimes.base import FactoryContext
 from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig, parse_kubernetes_config
 from pulsar_runtimes.runtimes.kubernetes.factory import KubernetesRuntimeFactory
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
-from pulsar_runtimes.testing import instance_spec
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 PATH = "functionRuntimeFactoryConfigs"
 
 EVERY_KEY: dict[str, Any] = {
@@ -97,6 +96,7 @@ def test_the_promised_defaults() -> None:
         "function_instance_class_path": "",
         "grace_period_seconds": 5,
         "kubernetes_function_auth_provider_config": {},
+        "strict_reference": False,
     }
 
 
@@ -255,19 +255,58 @@ def test_settings_of_the_auth_provider_are_not_in_the_repr() -> None:
     assert "s3cret" not in repr(KubernetesConfig(kubernetes_function_auth_provider_config={"x": "s3cret"}))
 
 
+def test_labels_that_tell_functions_apart_are_not_the_operators() -> None:
+    assert _problems(customLabels={"name": "x", "tier": None}) == [
+        "customLabels.name: must not be a label that tells the pods of functions apart",
+        "customLabels.tier: must be text (got null)",
+    ]
+
+
+# As the reference
+
+
+@pytest.mark.parametrize(
+    ("values", "attribute", "value"),
+    [
+        ({"metricsPort": None}, "metrics_port", None),
+        ({"metricsPort": 0}, "metrics_port", 0),
+        ({"grpcPort": 70000}, "grpc_port", 70000),
+        ({"cpuOverCommitRatio": 0.5}, "cpu_over_commit_ratio", 0.5),
+        ({"memoryOverCommitRatio": None}, "memory_over_commit_ratio", 0.0),
+        ({"percentMemoryPadding": -5}, "percent_memory_padding", -5),
+        ({"gracePeriodSeconds": -1}, "grace_period_seconds", -1),
+        ({"imagePullPolicy": "Sometimes"}, "image_pull_policy", "Sometimes"),
+        ({"jobNamespace": "My_Jobs"}, "job_namespace", "My_Jobs"),
+        ({"jobName": "a.b"}, "job_name", "a.b"),
+        ({"customLabels": {"my team": "x", "name": "y"}}, "custom_labels", {"my team": "x", "name": "y"}),
+        ({"functionDockerImages": {"GO": None, "PYTHON": ""}}, "function_docker_images", {Language.PYTHON: ""}),
+        ({"narExtractionDirectory": None}, "nar_extraction_directory", ""),
+    ],
+)
+def test_strictly_what_the_reference_takes_is_taken(values: dict[str, Any], attribute: str, value: object) -> None:
+    assert getattr(parse_kubernetes_config(_section(**values), strict=True), attribute) == value
+
+
+def test_strictly_a_warning_still_tells_of_it() -> None:
+    section = _section(cpuOverCommitRatio=0.5, jobName="a.b")
+    parse_kubernetes_config(section, strict=True)
+    assert [warning.path.partition(".")[2] for warning in section.warnings] == ["jobName", "cpuOverCommitRatio"]
+
+
 # The factory
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> FactoryContext:
-    return FactoryContext(state_dir=tmp_path / "state", memory_ceiling_bytes=1 << 30)
+    worker = WorkerConfig(pulsar_service_url="pulsar://broker:6650", pulsar_web_service_url="http://broker:8080")
+    return FactoryContext(state_dir=tmp_path / "state", memory_ceiling_bytes=1 << 30, worker=worker)
 
 
 def test_the_example_parses_with_nothing_left_over(context: FactoryContext) -> None:
     worker_config = load_worker_config(CONF / "functions_worker.kubernetes.yml", {})
     assert RUNTIME_FACTORIES.find(worker_config.runtime_factory) is KubernetesRuntimeFactory
     section = worker_config.runtime_section
-    factory = KubernetesRuntimeFactory.from_config(section, context)
+    factory = KubernetesRuntimeFactory.from_config(section, replace(context, worker=worker_config))
     assert section.unread() == []
     assert section.warnings == []
     assert factory.config == KubernetesConfig(
@@ -289,19 +328,6 @@ def test_an_unknown_key_is_left_to_the_caller(context: FactoryContext) -> None:
     assert section.unread() == ["jobNamespce"]
     section.warn_unread()
     assert str(section.warnings[0]).endswith("has no effect; did you mean 'jobNamespace'?")
-
-
-@pytest.mark.parametrize(
-    ("method", "error"), [("check", AdmissionError), ("create", LaunchError), ("render", AdmissionError)]
-)
-def test_launching_is_refused_with_what_to_do(method: str, error: type[Exception], context: FactoryContext) -> None:
-    factory = KubernetesRuntimeFactory.from_config(_section(), context)
-    with pytest.raises(error) as refusal:
-        getattr(factory, method)(instance_spec(instance_id=-1))
-    assert str(refusal.value) == (
-        "public/default/exclaim: this version of pfrun reads the Kubernetes runtime's configuration, but cannot "
-        "launch on Kubernetes yet; use the process or the thread runtime"
-    )
 
 
 def test_the_kubernetes_client_is_not_imported() -> None:

@@ -1,0 +1,168 @@
+"""All that is made on Kubernetes for one function, as data. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
+from pulsar_runtimes.runtimes.plan import ALL_REPLICAS
+
+from .function_auth import mount
+from .function_secrets import ENVIRONMENT_PROVIDERS, build_secret_variables, secret_problems
+from .job_name import build_job_name, job_name_problems
+from .labels import build_labels
+from .pod_command import build_pod_command
+from .service import build_service
+from .settings import KubernetesSettings
+from .stateful_set import build_stateful_set
+
+_NEVER = -1
+"""Nobody promises to ask an instance in a pod for its health."""
+
+_QUANTITY = re.compile(r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(?P<suffix>[numkMGTPE]?i?)")
+_SUFFIXES = {
+    **{suffix: Decimal(1000) ** power for suffix, power in zip("num", (-3, -2, -1), strict=True)},
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("", *"kMGTPE"))},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """What there is for one function; ``namespace`` and ``name`` are those of both."""
+
+    namespace: str
+    name: str
+    service: dict[str, Any]
+    stateful_set: dict[str, Any]
+
+    @property
+    def documents(self) -> tuple[dict[str, Any], ...]:
+        """In the order in which they are made: pods want the Service when they start."""
+        return (self.service, self.stateful_set)
+
+
+def job_of(function: FunctionSpec, settings: KubernetesSettings) -> tuple[str, str]:
+    """The namespace and the name of everything that is made for ``function``.
+
+    ``AdmissionError`` when its options cannot be read.
+    """
+    config, customizer = settings.config, settings.customizer
+    override, namespace = config.job_name, config.job_namespace
+    if customizer is not None:
+        override, namespace = customizer.job_name(function, override), customizer.namespace(function, namespace)
+    return namespace, build_job_name(function.key, override)
+
+
+def instance_in_pod(spec: InstanceSpec, settings: KubernetesSettings) -> InstanceSpec:
+    """``spec`` as all instances of the function are told it in their pods."""
+    config, provider = settings.config, settings.auth_provider
+    auth = spec.auth
+    if auth is not None and provider is not None:
+        auth = provider.instance_auth(auth, spec.auth_data)
+    secrets_provider = spec.secrets_provider
+    if settings.secret_references:
+        secrets_provider = ENVIRONMENT_PROVIDERS[spec.function.language]
+    return replace(
+        spec,
+        instance_id=ALL_REPLICAS,
+        service_url=config.pulsar_service_url or spec.service_url,
+        web_service_url=config.pulsar_admin_url or spec.web_service_url,
+        port=config.grpc_port,
+        metrics_port=spec.metrics_port if config.metrics_port is None else config.metrics_port,
+        expected_health_check_seconds=_NEVER,
+        client_memory_bytes=None,
+        first_consumer_number=0,
+        auth=auth,
+        secrets_provider=secrets_provider,
+        nar_extraction_directory=config.nar_extraction_directory,
+    )
+
+
+def build_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> Manifests:
+    """The Service and the StatefulSet of the function of ``spec``.
+
+    ``AdmissionError`` or ``LaunchError`` when they cannot be made.
+    """
+    function, config, customizer = spec.function, settings.config, settings.customizer
+    namespace, name = job_of(function, settings)
+    spec = instance_in_pod(spec, settings)
+    labels = build_labels(function, config.custom_labels, strict=settings.strict)
+    service = build_service(name, namespace, labels, spec.port)
+    stateful_set = build_stateful_set(
+        name,
+        namespace,
+        labels,
+        spec,
+        config,
+        command=build_pod_command(spec, config, settings.places),
+        variables=build_secret_variables(function) if settings.secret_references else [],
+    )
+    if customizer is not None:
+        service = _named(customizer.service(function, service), name, namespace)
+        stateful_set = _named(customizer.stateful_set(function, stateful_set), name, namespace)
+    if spec.auth is not None and settings.auth_provider is not None:
+        template = stateful_set["spec"]["template"]
+        template["spec"] = mount(template["spec"], settings.auth_provider.volumes(spec.auth_data))
+    return Manifests(namespace, name, service, stateful_set)
+
+
+def _named(manifest: dict[str, Any], name: str, namespace: str) -> dict[str, Any]:
+    """With the name and the namespace that it is looked for by, whatever a customizer has made of them."""
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name, "namespace": namespace}}
+
+
+def check_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> None:
+    """``AdmissionError`` with everything about the function of ``spec`` that must not be, or could not run.
+
+    The checks of ``KubernetesRuntimeFactory#doAdmissionChecks`` of Apache Pulsar 4.0.8, but for those of resources.
+    Without ``strictReference`` also what the API server would refuse later.
+    """
+    function, customizer = spec.function, settings.customizer
+    if customizer is not None:
+        customizer.check(function)
+    problems = list(job_name_problems(job_of(function, settings)[1], strict=settings.strict))
+    if settings.secret_references:
+        problems += secret_problems(function, strict=settings.strict)
+    if not settings.strict:
+        if function.custom_runtime_options.strip() and customizer is None:
+            problems.append("customRuntimeOptions have no effect, as the worker has no runtimeCustomizerClassName")
+        if not problems:
+            problems += _refused_later(build_manifests(spec, settings))
+    if problems:
+        raise AdmissionError("\n".join(f"{function.key}: {problem}" for problem in problems))
+
+
+def _refused_later(manifests: Manifests) -> Iterator[str]:
+    """What the API server would refuse, or what would never run."""
+    body = manifests.stateful_set["spec"]
+    pod = body["template"]["spec"]
+    labels = body["template"]["metadata"]["labels"]
+    lost = [key for key, value in body["selector"]["matchLabels"].items() if labels.get(key) != value]
+    if lost:
+        yield f"the customizer must leave the labels that find the pods as they are: {', '.join(lost)}"
+    for container in pod["containers"]:
+        if not container.get("image"):
+            yield "there is no image for its language; add it to functionDockerImages"
+        paths = [mount["mountPath"] for mount in container.get("volumeMounts") or ()]
+        if len(paths) > len(set(paths)):
+            yield f"container {container['name']} has two volumes at one path"
+        yield from _unfulfillable(container.get("resources") or {})
+
+
+def _unfulfillable(resources: Mapping[str, Any]) -> Iterator[str]:
+    limits = resources.get("limits") or {}
+    for name, asked in (resources.get("requests") or {}).items():
+        most = limits.get(name)
+        if most is not None and _amount(asked) > _amount(most):
+            yield f"{name}: the request of {asked} is more than the limit of {most}, which Kubernetes refuses"
+
+
+def _amount(quantity: object) -> Decimal:
+    found = _QUANTITY.fullmatch(str(quantity))
+    return Decimal(found["number"]) * _SUFFIXES[found["suffix"]] if found else Decimal(0)
