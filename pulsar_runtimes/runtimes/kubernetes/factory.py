@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import ClassVar, NoReturn, Self
 
@@ -18,6 +19,7 @@ from pulsar_runtimes.runtimes.kubernetes.function_secrets import shown_reference
 from pulsar_runtimes.runtimes.kubernetes.manifests import Manifests, build_manifests, check_manifests, job_of
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings, read_kubernetes_settings
 
+_CREDENTIALS = re.compile(r"//[^/]*@")
 _NOT_YET = (
     "this version of pfrun checks functions for Kubernetes and renders their manifests, but cannot launch there yet; "
     "use the process or the thread runtime"
@@ -94,11 +96,11 @@ class KubernetesRuntimeFactory(RuntimeFactory):
         return replace(masked, function=replace(masked.function, secrets_map=references))
 
     def _masked_settings(self) -> KubernetesSettings:
-        """A URL may hold a password."""
+        """A URL may hold a password; that it does decides what the manifests look like."""
         config = self.config
         masked = replace(
             config,
-            python_dependency_repository=config.python_dependency_repository and "***",
-            python_extra_dependency_repository=config.python_extra_dependency_repository and "***",
+            python_dependency_repository=_CREDENTIALS.sub("//***@", config.python_dependency_repository),
+            python_extra_dependency_repository=_CREDENTIALS.sub("//***@", config.python_extra_dependency_repository),
         )
         return replace(self.settings, config=masked)

@@ -1,4 +1,4 @@
-"""A function's secrets as references to Secrets of Kubernetes, which become variables of its pods.
+"""A function's secrets: references to Secrets become variables of its pods, and clear text is kept off its command.
 
 Source: ``KubernetesSecretsProviderConfigurator`` of Apache Pulsar 4.0.8. Pure: Secrets are not looked up.
 """
@@ -11,6 +11,9 @@ from typing import Any
 
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import FunctionSpec, Language
+
+OPTIONS_KEY = "options"
+"""The key of a Secret with options, the name of the file that it becomes, and the end of the Secret's name."""
 
 POD_NAME = "POD_NAME"
 """The variable that a pod's number is taken from."""
@@ -74,6 +77,16 @@ def build_secret_variables(function: FunctionSpec) -> list[dict[str, Any]]:
                 chosen[member] = value
         variables.append({"name": name, "valueFrom": {"secretKeyRef": chosen}})
     return variables
+
+
+def build_options_secret(name: str, namespace: str, labels: Mapping[str, str], options: str) -> dict[str, Any]:
+    """The Secret with the options of the instances of the job ``name``, which their pods mount as a file."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"{name}-{OPTIONS_KEY}", "namespace": namespace, "labels": dict(labels)},
+        "stringData": {OPTIONS_KEY: options},
+    }
 
 
 def shown_references(secrets: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.runtimes.plan import ALL_REPLICAS
 
 from .function_auth import mount
-from .function_secrets import ENVIRONMENT_PROVIDERS, build_secret_variables, secret_problems
+from .function_secrets import (
+    ENVIRONMENT_PROVIDERS,
+    build_options_secret,
+    build_secret_variables,
+    secret_problems,
+)
 from .job_name import build_job_name, job_name_problems
 from .labels import build_labels
 from .pod_command import build_pod_command
@@ -34,17 +39,22 @@ _SUFFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """What there is for one function; ``namespace`` and ``name`` are those of both."""
+    """What there is for one function. ``namespace`` is that of all, ``name`` that of Service and StatefulSet.
+
+    ``secret`` holds the options of instances that must not be on a command line, ``None`` when there are none. That of
+    a user's token is no part of this: it is made when the token comes.
+    """
 
     namespace: str
     name: str
     service: dict[str, Any]
     stateful_set: dict[str, Any]
+    secret: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def documents(self) -> tuple[dict[str, Any], ...]:
-        """In the order in which they are made: pods want the Service when they start."""
-        return (self.service, self.stateful_set)
+        """In the order in which they are made: pods want the others when they start."""
+        return (self.service, *(() if self.secret is None else (self.secret,)), self.stateful_set)
 
 
 def job_of(function: FunctionSpec, settings: KubernetesSettings) -> tuple[str, str]:
@@ -94,13 +104,16 @@ def build_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> Manifes
     spec = instance_in_pod(spec, settings)
     labels = build_labels(function, config.custom_labels, strict=settings.strict)
     service = build_service(name, namespace, labels, spec.port)
+    command = build_pod_command(spec, config, settings.places, hides=_holds_secrets(spec, settings))
+    secret = build_options_secret(name, namespace, labels, command.options) if command.options else None
     stateful_set = build_stateful_set(
         name,
         namespace,
         labels,
         spec,
         config,
-        command=build_pod_command(spec, config, settings.places),
+        command=command.command,
+        options_secret="" if secret is None else secret["metadata"]["name"],
         variables=build_secret_variables(function) if settings.secret_references else [],
     )
     if customizer is not None:
@@ -109,7 +122,19 @@ def build_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> Manifes
     if spec.auth is not None and settings.auth_provider is not None:
         template = stateful_set["spec"]["template"]
         template["spec"] = mount(template["spec"], settings.auth_provider.volumes(spec.auth_data))
-    return Manifests(namespace, name, service, stateful_set)
+    return Manifests(namespace, name, service, stateful_set, secret)
+
+
+def _holds_secrets(spec: InstanceSpec, settings: KubernetesSettings) -> bool:
+    """Whether the command of ``spec`` would show a secret. References, and the names of files, are none."""
+    if settings.strict:
+        return False
+    config = settings.config
+    repositories = (config.python_dependency_repository, config.python_extra_dependency_repository)
+    in_clear_text = bool(spec.function.secrets_map) and not settings.secret_references
+    return in_clear_text or (
+        spec.function.language is Language.PYTHON and any("@" in repository for repository in repositories)
+    )
 
 
 def _named(manifest: dict[str, Any], name: str, namespace: str) -> dict[str, Any]:

@@ -12,21 +12,27 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from pulsar_runtimes.model.details import html_safe_json
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
-from pulsar_runtimes.runtimes.command import PythonDependencies, python_arguments, split_flags
-from pulsar_runtimes.runtimes.go_command import go_command
+from pulsar_runtimes.runtimes.command import PythonDependencies, python_arguments, split_flags, without_secrets
+from pulsar_runtimes.runtimes.go_command import SECRET_KEYS, go_config
 from pulsar_runtimes.runtimes.java_command import JavaPlaces, java_head, java_tail
+from pulsar_runtimes.runtimes.option_file import argument_file, ini_options, yaml_safe_json
 
 from .config import KubernetesConfig
-from .function_secrets import POD_NAME
+from .function_secrets import OPTIONS_KEY, POD_NAME
 from .shell_words import MARK, SHARD_ID, join, keep_dollars, quote, safe_words
 
 LOG_DIRECTORY = "logs/functions"
 """Relative: below the working directory of the image."""
 
+OPTIONS_DIRECTORY = "/etc/function"
+"""Where the file is mounted that has what must not be on a command line."""
+
+_OPTIONS = f"{OPTIONS_DIRECTORY}/{OPTIONS_KEY}"
 _JAVA_LOG_CONFIG = "kubernetes_instance_log4j2.xml"
 _GO_NUMBER = '"instanceID":-1'
 _QUOTED_OPTIONS = ("--function_details", "--secrets_provider_config")
@@ -39,6 +45,14 @@ class PodPlaces:
 
     download_directory: str
     class_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodCommand:
+    """``command`` of the container, and the content of the file ``options`` that it reads; blank when it reads none."""
+
+    command: list[str]
+    options: str = field(default="", repr=False)
 
 
 def clean_file_name(name: str, *, strict: bool = False) -> str:
@@ -54,30 +68,37 @@ def clean_file_name(name: str, *, strict: bool = False) -> str:
     return cleaned
 
 
-def build_pod_command(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces) -> list[str]:
-    """``command`` of the container. ``spec`` is what the instances are told, with its ``code_file`` on the worker.
+def build_pod_command(
+    spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces, *, hides: bool = False
+) -> PodCommand:
+    """What the container runs. ``spec`` is what the instances are told, with its ``code_file`` on the worker.
 
-    ``AdmissionError`` when flags cannot be read.
+    With ``hides`` the options that may hold secrets are not in the command. ``AdmissionError`` when flags cannot be
+    read.
     """
     strict = config.strict_reference
     code = _file_in_pod(spec.code_name or posixpath.basename(spec.code_file), places, strict=strict)
     transform = spec.transform_name or posixpath.basename(spec.transform_file)
     transform = transform and _file_in_pod(transform, places, strict=strict)
+    if transform == code and not strict:  # one would be downloaded over the other
+        transform = _file_in_pod(f"transform_{posixpath.basename(transform)}", places, strict=strict)
     spec = replace(spec, code_file=code, transform_file=transform)
     steps = [_download(spec, config, code)]
     if transform:
         steps.append(f"{_download(spec, config, transform)} --transform-function")
     steps += [f"{SHARD_ID}=${{{POD_NAME}##*-}}", f"echo shardId=${{{SHARD_ID}}}"]
+    path = ""
     match spec.function.language:
         case Language.JAVA:
-            steps.append(f"exec {_java(spec, config, places)}")
+            instance, options = _java(spec, config, places, hides=hides)
         case Language.GO:
-            steps += [f"chmod {'777' if strict else '755'} {quote(code)}", f"exec {_go(spec, strict=strict)}"]
+            steps.append(f"chmod {'777' if strict else '755'} {quote(code)}")
+            instance, options = _go(spec, strict=strict, hides=hides)
         case Language.PYTHON:
-            path = f"PYTHONPATH=${{PYTHONPATH}}:{quote(config.extra_function_dependencies_dir)}"
-            steps.append(f"{path} exec {_python(spec, config)}")
-    script = " && ".join(steps)
-    return ["sh", "-c", script if strict else keep_dollars(script)]
+            path = f"PYTHONPATH=${{PYTHONPATH}}:{quote(config.extra_function_dependencies_dir)} "
+            instance, options = _python(spec, config, hides=hides)
+    script = " && ".join([*steps, f"{path}exec {instance}"])
+    return PodCommand(["sh", "-c", script if strict else keep_dollars(script)], options)
 
 
 def _file_in_pod(name: str, places: PodPlaces, *, strict: bool) -> str:
@@ -113,7 +134,7 @@ def _admin_auth(auth: ClientAuth | None) -> Iterable[str]:
         yield from ("--tls-trust-cert-path", auth.tls_trust_certs_file)
 
 
-def _java(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces) -> str:
+def _java(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces, *, hides: bool) -> tuple[str, str]:
     root = config.pulsar_root_dir
     java = JavaPlaces(
         instance_jar=f"{root}/instances/java-instance.jar",
@@ -126,11 +147,16 @@ def _java(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces) -> st
     for argument in spec.java_arguments:
         words += _flags(argument, spec, config, "additionalJavaRuntimeArguments")
     words += _flags(" ".join(split_flags(spec.function.runtime_flags)), spec, config, "runtimeFlags")
-    words.append(join(_unquoted_json(java_tail(spec, MARK))))
-    return " ".join(words)
+    tail = java_tail(spec, MARK)
+    options = ""
+    if hides:
+        kept, secret = without_secrets(tail)
+        tail, options = [*kept, f"@{_OPTIONS}"], argument_file(secret)
+    words.append(join(_unquoted_json(tail)))
+    return " ".join(words), options
 
 
-def _python(spec: InstanceSpec, config: KubernetesConfig) -> str:
+def _python(spec: InstanceSpec, config: KubernetesConfig, *, hides: bool) -> tuple[str, str]:
     root = config.pulsar_root_dir
     arguments = python_arguments(
         spec,
@@ -143,16 +169,25 @@ def _python(spec: InstanceSpec, config: KubernetesConfig) -> str:
         ),
         number=MARK,
     )
+    options = ""
+    if hides:
+        kept, secret = without_secrets(arguments)
+        arguments, options = [*kept, "--config_file", _OPTIONS], ini_options(secret)
     flags = _flags(" ".join(split_flags(spec.function.runtime_flags)), spec, config, "runtimeFlags")
     script = quote(f"{root}/instances/python-instance/python_instance_main.py")
-    return " ".join(["python3", *flags, script, join(_unquoted_json(arguments))])
+    return " ".join(["python3", *flags, script, join(_unquoted_json(arguments))]), options
 
 
-def _go(spec: InstanceSpec, *, strict: bool) -> str:
+def _go(spec: InstanceSpec, *, strict: bool, hides: bool) -> tuple[str, str]:
     """In the reference each Go instance is told that its number is -1; here each is told its own."""
-    *head, conf = go_command(spec)
-    # The name of a member cannot be in the text of another one: its quotes would have backslashes before them.
-    return join([*head, conf if strict else conf.replace(_GO_NUMBER, f'"instanceID":{MARK}', 1)])
+    config = go_config(spec)
+    shown = {key: value for key, value in config.items() if not hides or key not in SECRET_KEYS}
+    conf = html_safe_json(shown)
+    if not strict:
+        # The name of a member cannot be in the text of another one: its quotes would have backslashes before them.
+        conf = conf.replace(_GO_NUMBER, f'"instanceID":{MARK}', 1)
+    more = ["-instance-conf-path", _OPTIONS] if hides else []
+    return join([spec.code_file, "-instance-conf", conf, *more]), yaml_safe_json(config) if hides else ""
 
 
 def _flags(text: str, spec: InstanceSpec, config: KubernetesConfig, setting: str) -> list[str]:

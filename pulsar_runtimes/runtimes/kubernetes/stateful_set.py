@@ -12,10 +12,12 @@ from pulsar_runtimes.model.function import InstanceSpec
 
 from .config import MAX_PORT, KubernetesConfig
 from .function_secrets import POD_NAME
+from .pod_command import OPTIONS_DIRECTORY
 from .pod_resources import build_pod_resources
 
 CONTAINER = "pulsarfunction"
 
+_OPTIONS_VOLUME = "function-options"
 _NODE_IS_GONE = (
     "node.kubernetes.io/not-ready",
     "node.alpha.kubernetes.io/notReady",
@@ -33,14 +35,24 @@ def build_stateful_set(
     *,
     command: list[str],
     variables: list[dict[str, Any]],
+    options_secret: str = "",
 ) -> dict[str, Any]:
-    """The manifest, before any customizer. ``variables`` come after the one that ``command`` needs."""
+    """The manifest, before any customizer. ``variables`` come after the one that ``command`` needs.
+
+    ``options_secret`` is the name of the Secret with the options that ``command`` reads, blank when it reads none.
+    """
+    container = _container(spec, config, command, variables)
+    volumes = {}
+    if options_secret:
+        volumes["volumes"] = [{"name": _OPTIONS_VOLUME, "secret": {"secretName": options_secret}}]
+        container["volumeMounts"] = [{"name": _OPTIONS_VOLUME, "mountPath": OPTIONS_DIRECTORY, "readOnly": True}]
     template: dict[str, Any] = {
         "metadata": {"labels": dict(labels), "annotations": _scraped_at(spec.metrics_port)},
         "spec": {
-            "containers": [_container(spec, config, command, variables)],
+            "containers": [container],
             "terminationGracePeriodSeconds": 0,
             "tolerations": [_toleration(key) for key in _NODE_IS_GONE],
+            **volumes,
         },
     }
     return {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +17,7 @@ from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.runtimes.command import PythonDependencies, python_arguments, split_flags, without_secrets
 from pulsar_runtimes.runtimes.go_command import SECRET_KEYS, go_command, go_config
 from pulsar_runtimes.runtimes.java_command import java_command
+from pulsar_runtimes.runtimes.option_file import argument_file, ini_options, yaml_safe_json
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
 from pulsar_runtimes.runtimes.process.places import Places
 
@@ -125,7 +124,7 @@ def plan_launch(
         return replace(launch, arguments=tuple(arguments))
     kept, secret = without_secrets(arguments)
     command = (*own_python(function.runtime_flags), *kept, "--config_file", OPTIONS)
-    return replace(launch, command=command, options=_ini(secret))
+    return replace(launch, command=command, options=ini_options(secret))
 
 
 def _bounded_ram(spec: InstanceSpec) -> int:
@@ -138,7 +137,7 @@ def _bounded_ram(spec: InstanceSpec) -> int:
 
 def _java(launch: Launch, spec: InstanceSpec, places: Places) -> Launch:
     command, secret = without_secrets(java_command(spec, places.java, *_direct_memory(spec)))
-    return replace(launch, command=(*command, f"@{OPTIONS}"), options=_argument_file(secret))
+    return replace(launch, command=(*command, f"@{OPTIONS}"), options=argument_file(secret))
 
 
 def _direct_memory(spec: InstanceSpec) -> list[str]:
@@ -150,23 +149,17 @@ def _direct_memory(spec: InstanceSpec) -> list[str]:
 def _go(launch: Launch, spec: InstanceSpec) -> Launch:
     config = go_config(spec)
     # All of it: the SDK lays the command line over the file, but not every fork of it does.
-    options = _yaml_safe_json(config)
+    options = yaml_safe_json(config)
     shown = {key: value for key, value in config.items() if key not in SECRET_KEYS}
     command = (spec.code_file, "-instance-conf", html_safe_json(shown), "-instance-conf-path", OPTIONS)
     return replace(launch, command=command, options=options)
-
-
-def _yaml_safe_json(value: object) -> str:
-    """JSON that a YAML parser takes as well: it knows no surrogate pairs, and refuses some characters in the raw."""
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[\x7f-\x9f\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _reference_python(
     launch: Launch, spec: InstanceSpec, places: Places, dependencies: PythonDependencies | None
 ) -> Launch:
     kept, secret = without_secrets(_reference_python_command(spec, places, dependencies))
-    return replace(launch, command=(*kept, "--config_file", OPTIONS), options=_ini(secret))
+    return replace(launch, command=(*kept, "--config_file", OPTIONS), options=ini_options(secret))
 
 
 def _reference_python_command(
@@ -200,17 +193,3 @@ def plan_reference_launch(spec: InstanceSpec, places: Places) -> Launch:
         environment={"PYTHONPATH": f"${{PYTHONPATH}}:{extra}"} if extra else {},
         command=tuple(command),
     )
-
-
-def _ini(secret: Mapping[str, str]) -> str:
-    lines = (f"{name} = {value}\n" for name, value in secret.items())
-    return "[DEFAULT]\n" + "".join(lines)
-
-
-def _argument_file(secret: Mapping[str, str]) -> str:
-    """An argument file of the Java instance's command line parser: one quoted argument a line."""
-    lines = []
-    for name, value in secret.items():
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(f'--{name}\n"{quoted}"\n')
-    return "".join(lines)

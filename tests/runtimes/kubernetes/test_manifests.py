@@ -144,7 +144,51 @@ def _through(models: Any, model: Any, manifest: dict[str, Any]) -> Any:
     return models.ApiClient().sanitize_for_serialization(model.from_dict(manifest))
 
 
+def test_the_client_takes_the_secret_of_options(make: Make, models: Any) -> None:
+    made = make().manifests(_spec(secrets_map={"K": "s3cret"}))
+    assert made.secret is not None
+    assert _through(models, models.V1Secret, made.secret) == made.secret
+
+
 # Put together
+
+
+def test_secrets_in_clear_text_are_in_a_secret_that_the_pods_mount(make: Make) -> None:
+    made = make().manifests(_spec(secrets_map={"K": "s3cret"}))
+    assert "s3cret" not in str(made.stateful_set) + repr(made)
+    assert [document["kind"] for document in made.documents] == ["Service", "Secret", "StatefulSet"]
+    assert made.secret is not None
+    assert (made.secret["metadata"]["name"], made.secret["metadata"]["namespace"]) == (
+        "pf-public-default-exclaim-options",
+        "default",
+    )
+    assert "s3cret" in made.secret["stringData"]["options"]
+    pod = made.stateful_set["spec"]["template"]["spec"]
+    assert pod["volumes"] == [
+        {"name": "function-options", "secret": {"secretName": "pf-public-default-exclaim-options"}}
+    ]
+    assert pod["containers"][0]["volumeMounts"] == [
+        {"name": "function-options", "mountPath": "/etc/function", "readOnly": True}
+    ]
+
+
+def test_a_password_in_a_repository_is_there_as_well(make: Make) -> None:
+    factory = make({"pythonDependencyRepository": "https://u:s3cret@index"})
+    made = factory.manifests(_spec())
+    assert "s3cret" not in str(made.stateful_set)
+    assert factory.manifests(_spec(language=Language.JAVA)).secret is None
+
+
+def test_strictly_secrets_are_on_the_command_line(make: Make) -> None:
+    made = make({"strictReference": True}).manifests(_spec(secrets_map={"K": "s3cret"}))
+    assert made.secret is None
+    assert "s3cret" in str(made.stateful_set)
+
+
+def test_references_and_files_are_no_secrets(make: Make) -> None:
+    factory = make(authenticationEnabled=True, secretsProviderConfiguratorClassName=KUBERNETES_SECRETS_CONFIGURATOR)
+    spec = _spec(auth=True, auth_data="x7k2q", secrets_map={"S": {"path": "p", "key": "k"}})
+    assert factory.manifests(spec).secret is None
 
 
 def test_pods_get_what_the_section_says_over_what_the_worker_says(make: Make) -> None:
@@ -403,6 +447,7 @@ def test_rendering_shows_no_secret(make: Make) -> None:
     )
     shown = factory.render(_spec(auth=True, secrets_map={"K": "s3cret"}, auth_data="x7k2q"))
     assert "s3cret" not in shown
+    assert "kind: Secret" in shown
     assert "file:///etc/auth/token" in shown
     references = make(secretsProviderConfiguratorClassName=KUBERNETES_SECRETS_CONFIGURATOR)
     shown = references.render(_spec(secrets_map={"K": {"path": "database", "key": "password", "hint": "s3cret"}}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -61,7 +62,7 @@ def run(tmp_path: Path) -> Run:
     def run(config: dict[str, Any] | None = None, **changes: Any) -> list[list[str]]:
         settings = KubernetesConfig(pulsar_root_dir=str(root), **(config or {}))
         spec = instance_spec(instance_id=-1, code_name="my fünc é.jar", auth=AUTH, **changes)
-        command = build_pod_command(spec, settings, PodPlaces(f"{root}/download", "/CP/*"))
+        command = build_pod_command(spec, settings, PodPlaces(f"{root}/download", "/CP/*")).command
         record = tmp_path / "record"
         variables = {
             "POD_NAME": "pf-t-n-f-7",
@@ -146,7 +147,7 @@ def test_a_python_instance_is_told_all_of_it(run: Run) -> None:
 
 def test_repositories_are_told_without_the_installing_too() -> None:
     config = KubernetesConfig(python_extra_dependency_repository="http://more")
-    words = shlex.split(build_pod_command(instance_spec(), config, PLACES)[2])
+    words = shlex.split(build_pod_command(instance_spec(), config, PLACES).command[2])
     assert _after(words, "--extra_dependency_repository") == "http://more"
     assert "--install_usercode_dependencies" not in words
 
@@ -174,10 +175,17 @@ def test_a_transform_function_is_downloaded_as_well(run: Run) -> None:
     assert _after(java, "--transform_function_jar").endswith("/trans_form.nar")
 
 
+def test_a_transform_function_of_the_same_name_is_a_file_of_its_own(run: Run) -> None:
+    function = function_spec(language=Language.JAVA)
+    for strict, name in ((False, "transform_my_func_e.jar"), (True, "my_func_e.jar")):
+        java = run({"strict_reference": strict}, function=function, transform_file="/w/my fünc é.jar")[-1]
+        assert _after(java, "--transform_function_jar").endswith(f"/download/{name}")
+
+
 def test_the_admin_command_proves_who_it_is(run: Run) -> None:
     auth = replace(AUTH, params='{"a": "$(touch pwned)"}', tls_allow_insecure=True, tls_hostname_verification=True)
     settings = KubernetesConfig(pulsar_root_dir="/pulsar", config_admin_cli="/bin/pulsar-admin")
-    words = shlex.split(expanded(build_pod_command(instance_spec(auth=auth), settings, PLACES)[2], {}))
+    words = shlex.split(expanded(build_pod_command(instance_spec(auth=auth), settings, PLACES).command[2], {}))
     assert words[: words.index("functions")] == [
         "/pulsar/bin/pulsar-admin",
         *("--admin-url", "http://localhost:8080"),
@@ -188,7 +196,7 @@ def test_the_admin_command_proves_who_it_is(run: Run) -> None:
 
 @pytest.mark.parametrize("auth", [None, ClientAuth(plugin="P", params=" "), ClientAuth()])
 def test_without_credentials_it_says_nothing_of_them(auth: ClientAuth | None) -> None:
-    words = shlex.split(build_pod_command(instance_spec(auth=auth), KubernetesConfig(), PLACES)[2])
+    words = shlex.split(build_pod_command(instance_spec(auth=auth), KubernetesConfig(), PLACES).command[2])
     assert words[3] == "functions"
 
 
@@ -197,7 +205,7 @@ def test_a_quote_that_is_not_closed_is_refused() -> None:
     with pytest.raises(AdmissionError, match="runtimeFlags: a single quote is not closed"):
         build_pod_command(spec, KubernetesConfig(), PLACES)
     strictly = build_pod_command(spec, KubernetesConfig(strict_reference=True), PLACES)
-    assert "-Dname=O'Neil" in shlex.split(strictly[2])
+    assert "-Dname=O'Neil" in shlex.split(strictly.command[2])
 
 
 @pytest.mark.parametrize(
@@ -215,3 +223,37 @@ def test_a_quote_that_is_not_closed_is_refused() -> None:
 def test_a_file_name_is_cleaned(name: str, strictly: str, cleaned: str) -> None:
     assert clean_file_name(name, strict=True) == strictly
     assert clean_file_name(name) == cleaned
+
+
+SECRETS = {"KEY": "it's a s3cret"}
+
+
+def _hidden(language: Language) -> tuple[list[str], str]:
+    function = function_spec(language=language, secrets_map=SECRETS)
+    spec = instance_spec(instance_id=-1, auth=AUTH, function=function)
+    made = build_pod_command(spec, KubernetesConfig(), PLACES, hides=True)
+    assert "s3cret" not in made.command[2] + repr(made)
+    return shlex.split(made.command[2]), made.options
+
+
+def test_python_takes_its_secrets_from_a_file() -> None:
+    words, options = _hidden(Language.PYTHON)
+    assert words[-2:] == ["--config_file", "/etc/function/options"]
+    parser = configparser.RawConfigParser()
+    parser.read_string(options)
+    assert parse_details(parser.defaults()["function_details"]).secrets_map == SECRETS
+    assert "--function_details" not in words
+
+
+def test_java_takes_its_secrets_from_a_file() -> None:
+    words, options = _hidden(Language.JAVA)
+    assert words[-1] == "@/etc/function/options"
+    names = options.splitlines()[::2]
+    assert names == ["--function_details", "--client_auth_params"]
+
+
+def test_go_takes_its_secrets_from_a_file() -> None:
+    words, options = _hidden(Language.GO)
+    assert words[-2:] == ["-instance-conf-path", "/etc/function/options"]
+    assert json.loads(json.loads(options)["secretsMap"]) == SECRETS
+    assert '"instanceID":$SHARD_ID,' in _after(words, "-instance-conf")
