@@ -90,7 +90,10 @@ def _process(
 ) -> dict[str, Any]:
     if case.get("functionDetails") is None:
         return {}
-    launch = factory.launch(_instance(case, worker))
+    given = case.get("functionAuth") or {}
+    # The clear text provider keeps the token itself; what is stored stands where others keep the end of a name.
+    kept = given.get("secretId") if given.get("operation") == "stored" else given.get("token")
+    launch = factory.launch(replace(_instance(case, worker), auth_data=kept or ""))
     assert launch.command is not None
     changed = {name: value for name, value in launch.environment.items() if environment.get(name) != value}
     return {"processCommand": list(launch.command), "processEnv": changed}

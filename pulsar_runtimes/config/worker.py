@@ -30,6 +30,12 @@ TOKEN_AUTH_PROVIDER = "org.apache.pulsar.functions.auth.KubernetesSecretsTokenAu
 
 SERVICE_ACCOUNT_AUTH_PROVIDER = "org.apache.pulsar.functions.auth.KubernetesServiceAccountTokenAuthProvider"
 
+CLEAR_TEXT_AUTH_PROVIDER = "org.apache.pulsar.functions.auth.ClearTextFunctionTokenAuthProvider"
+"""Gives processes the token of the user who sent the function."""
+
+TOKEN_PLUGIN = "org.apache.pulsar.client.impl.auth.AuthenticationToken"
+"""What clients of Apache Pulsar prove themselves with who have a token."""
+
 _CONFIGURATORS = "org.apache.pulsar.functions.secretsproviderconfigurator"
 DEFAULT_SECRETS_CONFIGURATOR = f"{_CONFIGURATORS}.DefaultSecretsProviderConfigurator"
 KUBERNETES_SECRETS_CONFIGURATOR = f"{_CONFIGURATORS}.KubernetesSecretsProviderConfigurator"

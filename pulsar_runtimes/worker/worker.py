@@ -15,12 +15,19 @@ from typing import Self
 
 from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.greeting import read_server_version
+from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import DEFAULT_SECRETS_CONFIGURATOR, WorkerConfig
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
-from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
+from pulsar_runtimes.runtimes.base import (
+    STRICT_VARIABLE,
+    FactoryContext,
+    Runtime,
+    RuntimeFactory,
+    read_strict_reference,
+)
 from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
@@ -94,11 +101,24 @@ class Worker:
         if not factory_class.capabilities.secret_references:
             self._refuse_secret_references()
         context = FactoryContext(self.state_dir, self.memory_ceiling_bytes, self.environment, self._wake, self.config)
+        if read_strict_reference(Section({}), context):
+            self._need_what_the_reference_needs()
         section = self.config.runtime_section
         factory = factory_class.from_config(section, context)
         section.warn_unread()
         self.warnings: tuple[Problem, ...] = (*self.config.warnings, *section.warnings)
         return factory
+
+    def _need_what_the_reference_needs(self) -> None:
+        """Without a runtime, or with a null in place of its settings, the reference does not start."""
+        named = bool(self.config.function_runtime_factory_class_name.strip())
+        if not self.config.runtime_factory:
+            key, lack = "functionRuntimeFactoryClassName", "must name a runtime"
+        elif named and self.config.function_runtime_factory_configs is None:
+            key, lack = "functionRuntimeFactoryConfigs", "must be there, even if it is empty"
+        else:
+            return
+        raise ConfigError(Problem(key, f"{lack}, as {STRICT_VARIABLE} asks for", self.config.file))
 
     def _refuse_secret_references(self) -> None:
         configurator = self.config.secrets_provider_configurator_class_name

@@ -12,9 +12,12 @@ import pytest
 import yaml
 
 from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.worker import CLEAR_TEXT_AUTH_PROVIDER, TOKEN_PLUGIN, WorkerConfig
 from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
+from pulsar_runtimes.runtimes.base import FactoryContext
 from pulsar_runtimes.runtimes.command import PythonDependencies
 from pulsar_runtimes.runtimes.go_command import SECRET_KEYS
+from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
 from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint, plan_launch
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
 from pulsar_runtimes.runtimes.process.places import Places, read_places
@@ -170,3 +173,29 @@ def test_a_python_instance_is_told_to_install_and_a_password_of_a_repository_is_
     assert "--install_usercode_dependencies" in launched.command
     assert "hunter3" not in " ".join(launched.command) and "hunter3" in launched.options
     assert "hunter3" not in repr(wanted) + repr(wanted.masked())
+
+
+@pytest.mark.parametrize(
+    ("provider", "enabled", "kept", "plugin", "params"),
+    [
+        (CLEAR_TEXT_AUTH_PROVIDER, True, "t0ken", TOKEN_PLUGIN, "token:t0ken"),
+        (CLEAR_TEXT_AUTH_PROVIDER, True, "", None, None),
+        (CLEAR_TEXT_AUTH_PROVIDER, False, "t0ken", "TOKEN", "token:open-sesame"),
+        ("", True, "", "TOKEN", "token:open-sesame"),
+    ],
+)
+def test_a_process_has_the_credentials_of_its_function_where_each_has_its_own(
+    provider: str, enabled: bool, kept: str, plugin: str | None, params: str | None, tmp_path: Path
+) -> None:
+    worker = WorkerConfig(authentication_enabled=enabled, function_auth_provider_class_name=provider)
+    factory = ProcessRuntimeFactory.from_config(Section({}), FactoryContext(tmp_path, 1 << 30, {}, worker=worker))
+    spec = replace(spec_of(Language.PYTHON), auth_data=kept)
+    told = list(factory.launch(spec).arguments)
+    found = [
+        told[told.index(name) + 1] if name in told else None
+        for name in ("--client_auth_plugin", "--client_auth_params")
+    ]
+    assert found == [plugin, params]
+    assert "--use_tls" in told
+    assert "t0ken" not in factory.render(spec)
+    factory.close()

@@ -214,6 +214,27 @@ def test_a_broker_that_is_only_named_is_recognised(run: Run, build: Build, chann
     assert channel(function).ask("hi") == "hi!"
 
 
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({}, "functionRuntimeFactoryClassName: must name a runtime"),
+        ({"functionRuntimeFactoryClassName": "thread"}, "functionRuntimeFactoryConfigs: must be there"),
+        ({"functionRuntimeFactoryClassName": "thread", "functionRuntimeFactoryConfigs": {}}, ""),
+        ({"threadContainerFactory": {}}, ""),
+    ],
+)
+def test_strictly_a_worker_needs_what_the_reference_needs(
+    keys: dict[str, object], complaint: str, tmp_path: Path
+) -> None:
+    config = parse_worker_config(parse_document(json.dumps(keys)), {})
+    environment = {"PFRUN_STRICT_REFERENCE": "1"}
+    if complaint:
+        with pytest.raises(ConfigError, match=complaint):
+            Worker(config, state_dir=tmp_path, environment=environment)
+    else:
+        Worker(config, state_dir=tmp_path, environment=environment)
+
+
 def test_a_secrets_provider_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"secretsProviderConfiguratorClassName: must be absent or"):
         _worker(tmp_path, secretsProviderConfiguratorClassName="com.example.Vault")

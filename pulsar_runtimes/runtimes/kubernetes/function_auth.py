@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulsar_runtimes.config.section import MISSING, Section
+from pulsar_runtimes.config.worker import TOKEN_PLUGIN
 from pulsar_runtimes.model.function import ClientAuth
 
-TOKEN_PLUGIN = "org.apache.pulsar.client.impl.auth.AuthenticationToken"
 DIRECTORY = "/etc/auth"
 TOKEN_PARAMS = f"file://{DIRECTORY}/token"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from pulsar_runtimes.config.section import MISSING, Section
+from pulsar_runtimes.config.worker import CLEAR_TEXT_AUTH_PROVIDER, TOKEN_PLUGIN
 from pulsar_runtimes.instance.support import check_supported
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec, Language
@@ -143,7 +144,12 @@ class ProcessRuntimeFactory(RuntimeFactory):
         return self._launch(spec, self._dependencies)
 
     def _launch(self, spec: InstanceSpec, dependencies: PythonDependencies | None) -> Launch:
-        spec = replace(spec, client_memory_bytes=self._client_memory_bytes)
+        auth = spec.auth
+        if auth is not None and self._context.worker.function_auth_provider == CLEAR_TEXT_AUTH_PROVIDER:
+            # Never the worker's own: a function without a token is nobody.
+            token = spec.auth_data
+            auth = replace(auth, plugin=TOKEN_PLUGIN if token else "", params=f"token:{token}" if token else "")
+        spec = replace(spec, client_memory_bytes=self._client_memory_bytes, auth=auth)
         if self._strict_reference:
             return plan_reference_launch(spec, self._places)
         return plan_launch(
@@ -156,7 +162,8 @@ class ProcessRuntimeFactory(RuntimeFactory):
         )
 
     def render(self, spec: InstanceSpec) -> str:
-        launch = self._launch(masked_spec(spec), self._dependencies.masked() if self._dependencies else None)
+        masked = replace(masked_spec(spec), auth_data=spec.auth_data and "***")
+        launch = self._launch(masked, self._dependencies.masked() if self._dependencies else None)
         how = "own program" if launch.command else "forked from the preloaded launcher"
         lines = [f"# {spec.key}, {how}, log {launch.log_file}"]
         if launch.options:

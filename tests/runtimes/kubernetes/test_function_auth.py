@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.worker import TOKEN_PLUGIN
 from pulsar_runtimes.model.function import ClientAuth
 from pulsar_runtimes.runtimes.kubernetes.function_auth import (
     TOKEN_PARAMS,
-    TOKEN_PLUGIN,
     SecretTokens,
     ServiceAccountTokens,
     mount,
