@@ -59,7 +59,7 @@ def read_kubernetes_settings(
     top = replace(worker.section, problems=section.problems, warnings=section.warnings, seen=set())
     config = read_kubernetes_config(section, strict=strict)
     if not strict:
-        _need_addresses(section, config, worker)
+        _need_addresses(top, section, config, worker)
     download = worker.download_directory
     class_path = environment.get(CLASS_PATH_VARIABLE, "") if strict else ""
     settings = KubernetesSettings(
@@ -76,11 +76,9 @@ def read_kubernetes_settings(
     return settings
 
 
-def _need_addresses(section: Section, config: KubernetesConfig, worker: WorkerConfig) -> None:
-    if not config.pulsar_service_url and not worker.pulsar_service_url:
-        section.problem(
-            "pulsarServiceUrl", "must be set, here or for the worker: pods cannot reach a broker of pfrun's own"
-        )
+def _need_addresses(top: Section, section: Section, config: KubernetesConfig, worker: WorkerConfig) -> None:
+    if not worker.pulsar_service_url:  # without it the worker brings a broker, also where the section names another
+        top.problem("pulsarServiceUrl", "must be set: pods cannot reach a broker of pfrun's own")
     if not config.pulsar_admin_url and not worker.pulsar_web_service_url:
         section.problem(
             "pulsarAdminUrl", "must be set, or the worker's pulsarWebServiceUrl: pods download packages from there"
