@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from pulsar_runtimes.model.errors import AdmissionError
+from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.runtimes.plan import ALL_REPLICAS
 
@@ -157,15 +157,20 @@ def check_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> None:
     if not settings.strict:
         if function.custom_runtime_options.strip() and customizer is None:
             problems.append("customRuntimeOptions have no effect, as the worker has no runtimeCustomizerClassName")
-        if not problems:
-            problems += _refused_later(build_manifests(spec, settings))
+        problems += _refused_later(spec, settings)
     if problems:
         raise AdmissionError("\n".join(f"{function.key}: {problem}" for problem in problems))
 
 
-def _refused_later(manifests: Manifests) -> Iterator[str]:
+def _refused_later(spec: InstanceSpec, settings: KubernetesSettings) -> Iterator[str]:
     """What the API server would refuse, or what would never run."""
-    body = manifests.stateful_set["spec"]
+    try:
+        body = build_manifests(spec, settings).stateful_set["spec"]
+    except AdmissionError as error:
+        yield str(error).removeprefix(f"{spec.function.key}: ")
+        return
+    except LaunchError:  # for a secret that is no reference, which was told before
+        return
     pod = body["template"]["spec"]
     labels = body["template"]["metadata"]["labels"]
     lost = [key for key, value in body["selector"]["matchLabels"].items() if labels.get(key) != value]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pulsar_runtimes.config.document import dump_documents, parse_document
+from pulsar_runtimes.config.document import parse_document
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import (
     KUBERNETES_SECRETS_CONFIGURATOR,
@@ -83,7 +83,7 @@ def test_a_java_function_with_a_token_and_options(make: Make, golden: Golden) ->
         custom_runtime_options="{extraLabels: {tier: gold}, resourceRequirements: {limits: {cpu: 2}}}",
         auth_data="x7k2q",
     )
-    golden("java.yml", dump_documents(factory.manifests(spec).documents))
+    golden("java.yml", factory.render(spec))
 
 
 def test_a_python_function_with_references_and_a_service_account(make: Make, golden: Golden) -> None:
@@ -95,13 +95,13 @@ def test_a_python_function_with_references_and_a_service_account(make: Make, gol
         downloadDirectory="download/pulsar_functions",
     )
     spec = _spec(auth=True, secrets_map={"PASSWORD": {"path": "database", "key": "password"}})
-    golden("python.yml", dump_documents(factory.manifests(spec).documents))
+    golden("python.yml", factory.render(spec))
 
 
 def test_a_go_function(make: Make, golden: Golden) -> None:
     factory = make({"functionDockerImages": {"GO": "registry.example/go:1"}, "pulsarRootDir": "/opt/pulsar"})
     golden(
-        "go.yml", dump_documents(factory.manifests(_spec(language=Language.GO, user_config={"k": "it's"})).documents)
+        "go.yml", factory.render(_spec(language=Language.GO, user_config={"k": "it's"}, secrets_map={"K": "s3cret"}))
     )
 
 
@@ -316,6 +316,13 @@ def test_what_could_not_run_is_refused(
         factory.check(spec)
     assert why in str(refusal.value)
     assert str(refusal.value).startswith(str(spec.function.key))
+
+
+def test_all_that_is_wrong_with_a_function_is_told(make: Make) -> None:
+    factory = make(secretsProviderConfiguratorClassName=KUBERNETES_SECRETS_CONFIGURATOR)
+    with pytest.raises(AdmissionError) as refusal:
+        factory.check(_spec(name="f-", runtime_flags="'", secrets_map={"A": 1, "B": {}}))
+    assert len(str(refusal.value).splitlines()) == 5
 
 
 def test_an_ordinary_function_is_admitted(make: Make) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from pulsar_runtimes.model.details import parse_details
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import ClientAuth, Language
+from pulsar_runtimes.model.function import ClientAuth, ConsumerSpec, Language, SourceSpec
 from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.pod_command import PodPlaces, build_pod_command, clean_file_name
 from pulsar_runtimes.testing import function_spec, instance_spec
@@ -223,6 +223,47 @@ def test_a_quote_that_is_not_closed_is_refused() -> None:
 def test_a_file_name_is_cleaned(name: str, strictly: str, cleaned: str) -> None:
     assert clean_file_name(name, strict=True) == strictly
     assert clean_file_name(name) == cleaned
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_strictly_the_command_is_the_reference_s(language: Language) -> None:
+    """Measured: what the classes of Apache Pulsar 4.0.8 put together from the same settings."""
+    java = language is Language.JAVA
+    function = function_spec(
+        name="f1",
+        class_name="com.ex.Fn" if java else "fn.Fn",
+        language=language,
+        runtime_flags='-Dfoo="a b" -Dbar=1',
+        source=SourceSpec(input_specs={"persistent://public/default/in": ConsumerSpec()}, cleanup_subscription=True),
+    )
+    spec = instance_spec(
+        function=function,
+        instance_id=-1,
+        function_id="FID",
+        function_version="FVER",
+        code_name="my fünc é.jar",
+        service_url="pulsar://h:6650",
+        web_service_url="http://h:8080",
+        auth=AUTH,
+        port=9093,
+        metrics_port=9094,
+        expected_health_check_seconds=-1,
+        java_arguments=("-XX:+ExitOnOutOfMemoryError", "-Dx=y"),
+        nar_extraction_directory="/tmp/nar",
+        secrets_provider={
+            Language.JAVA: "org.apache.pulsar.functions.secretsprovider.ClearTextSecretsProvider",
+            Language.PYTHON: "secretsprovider.ClearTextSecretsProvider",
+        }.get(language, ""),
+    )
+    config = KubernetesConfig(
+        strict_reference=True,
+        install_user_code_dependencies=True,
+        python_dependency_repository="http://pypi",
+        python_extra_dependency_repository="http://extra",
+    )
+    measured = json.loads((Path(__file__).parent / "reference_commands.json").read_text(encoding="utf-8"))
+    made = shlex.split(build_pod_command(spec, config, PLACES).command[2])
+    assert made == shlex.split(measured[language.name])
 
 
 SECRETS = {"KEY": "it's a s3cret"}
