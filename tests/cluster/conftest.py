@@ -66,7 +66,7 @@ class Node:
             self.daemon.kill()
 
     def register(self, name: str, **config: Any) -> None:
-        files = {
+        files: dict[str, Any] = {
             "functionConfig": (None, json.dumps(config), "application/json"),
             "data": (SAMPLES.name, SAMPLES.read_bytes()),
         }
@@ -82,6 +82,11 @@ class Node:
         """How many instances of a function run, on all workers, as this one tells it."""
         count: int = self.get(f"{FUNCTIONS}/{name}/status")["numRunning"]
         return count
+
+    def functions(self) -> list[str]:
+        """The names that it lists."""
+        names: list[str] = self.get(FUNCTIONS)
+        return names
 
     def leader(self) -> str:
         answer = self.http.get("/admin/v2/worker/cluster/leader")

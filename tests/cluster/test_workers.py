@@ -108,7 +108,7 @@ def test_a_drained_worker_is_left_and_a_deleted_function_is_gone_everywhere(
     await_spread(leader, {"f": 2}, {nodes[0].name})
     assert follower.http.delete(f"{FUNCTIONS}/f").status_code == 204
     for node in nodes:
-        until(lambda node=node: node.get(FUNCTIONS), lambda found: found == [])
+        until(node.functions, lambda found: found == [])
         until(node.assignments, lambda found: found == {})
 
 
