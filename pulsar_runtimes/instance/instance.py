@@ -38,12 +38,20 @@ class InstanceFailed(PfrunError):
     """The instance cannot go on; whoever runs it should start a new one."""
 
 
+class OutOfMemory(InstanceFailed):
+    """The function asked for more memory than its instance may have."""
+
+    def __init__(self) -> None:
+        super().__init__("out of memory: the function asked for more than its resources allow (MemoryError)")
+
+
 class Instance:
     """One instance of a Python function over an open Pulsar client.
 
     ``run`` subscribes and handles messages until ``stop`` is called from any thread, or until something
     breaks that is not the user's exception. Used once. ``last_messages`` makes the place, for a number of inputs,
-    where the messages that they take are noted; ``None`` where nobody would look.
+    where the messages that they take are noted; ``None`` where nobody would look. With ``has_own_memory`` a
+    ``MemoryError`` of the function ends the instance, as the kernel would where it counts the memory.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Instance:
         on_ready: Callable[[], None] = lambda: None,
         logger: logging.Logger | None = None,
         last_messages: Callable[[int], LastMessages | None] = LastMessages.in_process,
+        has_own_memory: bool = False,
     ) -> None:
         function = spec.function
         self.spec = spec
@@ -79,6 +88,7 @@ class Instance:
         self._context = InstanceContext(spec, code, self.stats, secrets, self._publishers, client, self._logger)
         self._context.inputs = self._inputs
         self._publishes = bool(function.sink.topic)
+        self._has_own_memory = has_own_memory
         guarantee = function.processing_guarantees
         self._acks_on_receipt = guarantee is ProcessingGuarantees.ATMOST_ONCE and function.auto_ack
         self._acks_after_output = guarantee is ProcessingGuarantees.ATLEAST_ONCE and function.auto_ack
@@ -112,6 +122,8 @@ class Instance:
             if self._share is not None:
                 self._share.close()
             self._code.close()
+        if isinstance(self._failure, OutOfMemory):
+            raise self._failure
         if self._failure is not None:
             raise InstanceFailed(f"the instance failed: {_one_line(self._failure)}") from self._failure
 
@@ -266,6 +278,8 @@ class Instance:
                 output = self._process(value, self._context)
             except Exception as error:
                 stats.record_user_exception(error)
+                if self._has_own_memory and isinstance(error, MemoryError):
+                    raise OutOfMemory from error
                 self._logger.exception("the function raised an exception for message %s", message_id)
                 source.refuse(message_id)
                 return
@@ -278,6 +292,8 @@ class Instance:
                 self._sent_count += 1
             elif self._acks_after_output:
                 source.acknowledge(message_id)
+        except OutOfMemory:
+            raise
         except Exception as error:
             stats.record_system_exception(error)
             self._logger.exception("handling message %s failed", message_id)

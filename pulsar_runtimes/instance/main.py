@@ -83,7 +83,7 @@ def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
             _watch_health(control, spec, instance)
 
     noted = partial(LastMessages.from_environment, os.environ)
-    instance = Instance(spec, code, client, on_ready=ready, last_messages=noted)
+    instance = Instance(spec, code, client, on_ready=ready, last_messages=noted, has_own_memory=managed)
     control = ControlServer(instance.stats, lambda: instance.running, spec.instance_id)
     try:
         instance.run()

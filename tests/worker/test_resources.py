@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pulsar_runtimes import AdmissionError, FunctionSpec
+from pulsar_runtimes import AdmissionError, FunctionSpec, RestartPolicy
 from tests.channel import Channel
-from tests.waiting import until
 from tests.workers import Build, Run
 
 pytestmark = pytest.mark.broker
@@ -21,25 +20,24 @@ def _resources(mebibytes: int, cpu: float = 1.0) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("flags", [None, "-O"], ids=["forked", "spawned"])
-def test_a_function_that_takes_more_memory_than_it_may_is_stopped_there_and_goes_on(
+def test_a_function_that_takes_more_memory_than_it_may_ends_by_that_name_and_its_neighbour_lives(
     flags: str | None, run: Run, build: Build, channel: Callable[[FunctionSpec], Channel]
 ) -> None:
-    worker = run("process")
-    function = build("Hog", resources=_resources(128), runtimeFlags=flags)
-    worker.submit(function)
-    worker.wait_running(function.key)
+    worker = run("process", policy=RestartPolicy(initial_seconds=0.1, give_up_after=2))
+    neighbour = build("Hog", name="neighbour", resources=_resources(64))
+    function = build("Hog", resources=_resources(64), runtimeFlags=flags)
+    for each in (neighbour, function):
+        worker.submit(each)
+        worker.wait_running(each.key)
     talk = channel(function)
-    assert talk.ask("64") == "64 MiB"
+    assert talk.ask("16") == "16 MiB"
 
-    talk.send(["2048"])
-
-    def trouble() -> str:
-        (instance,) = worker.status(function.key, stats=True).instances
-        seen = "" if instance.stats is None else "".join(text for text, _ in instance.stats.latest_user_exceptions)
-        return f"{seen} {instance.reason}"
-
-    until(trouble, lambda told: "MemoryError" in told or "out of memory" in told)
-    assert talk.ask("32") == "32 MiB"
+    talk.send(["1024"])
+    status = worker.wait(function.key, lambda seen: seen.has_failed, seconds=30)
+    (instance,) = status.instances
+    assert [end.reason.partition(":")[0] for end in instance.ends] == ["out of memory"] * 2
+    assert all(len(end.last_messages) == 1 for end in instance.ends)
+    assert channel(neighbour).ask("16") == "16 MiB"
 
 
 def test_the_limit_can_be_switched_off(
