@@ -15,10 +15,12 @@ from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.service.errors import NotFoundError, NotReadyError, RefusedError
 from pulsar_runtimes.service.trigger import TriggerTimeout
 
+from .errors import UnauthorizedError
 from .forms import Form, TooLargeError, read_form
 from .instances import ElsewhereError
 
 _STATUS: tuple[tuple[type[PfrunError], int], ...] = (
+    (UnauthorizedError, 401),
     (TooLargeError, 413),
     (RefusedError, 400),
     (NotFoundError, 404),

@@ -5,30 +5,56 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from pulsar_runtimes.service.metrics import MetricsPage
 
+from .access import AccessControl
 from .answers import answering, error_answer
+from .authentication import AuthenticationGate
 from .functions import FunctionRoutes, Leader
 from .instances import Instances
+from .operations import Operation
+from .routes import GuardedRoute, all_routes, open_paths
 from .worker import WorkerRoutes, Workers
 
 
-def build_app(instances: Instances, workers: Workers, leader: Leader, metrics: MetricsPage) -> Starlette:
-    """The application over the functions and ``instances`` of one worker, and the ``workers`` of its cluster."""
+def build_app(
+    instances: Instances,
+    workers: Workers,
+    leader: Leader,
+    metrics: MetricsPage,
+    access: AccessControl | None = None,
+) -> Starlette:
+    """The application over the functions and ``instances`` of one worker, and the ``workers`` of its cluster.
+
+    Without ``access`` everybody may do everything. ``TypeError`` when a route does not say what it does.
+    """
     functions = FunctionRoutes(instances, leader)
     worker = WorkerRoutes(instances.service, workers)
-    return Starlette(
+    app = Starlette(
         routes=[
             Mount("/admin/v3/functions", routes=functions.routes()),
             Mount("/admin/v2/worker", routes=worker.routes()),
             Mount("/admin/v2/worker-stats", routes=worker.stats_routes()),
-            Route("/metrics", answering(lambda request: PlainTextResponse(metrics.text())), methods=["GET"]),
+            GuardedRoute(
+                "/metrics", answering(lambda request: PlainTextResponse(metrics.text())), "GET", Operation.METRICS
+            ),
             *worker.probe_routes(),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_method},
     )
+    guard(app, access or AccessControl())
+    return app
+
+
+def guard(app: Starlette, access: AccessControl) -> None:
+    """Let ``access`` decide on each request. ``TypeError`` when a route does not say what it does."""
+    app.state.access = access
+    list(all_routes(app.routes))
+    if access.authenticator is not None:
+        paths = open_paths(app.routes, open_metrics=access.open_metrics)
+        app.add_middleware(AuthenticationGate, authenticator=access.authenticator, open_paths=paths)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

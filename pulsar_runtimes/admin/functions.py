@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from pulsar_runtimes.config.function_json import build_function_config
 from pulsar_runtimes.model.names import FunctionKey, path_problem
@@ -16,6 +16,8 @@ from pulsar_runtimes.service.functions import parse_config_text
 from .answers import answering, answering_form
 from .forms import Form
 from .instances import Instances
+from .operations import Operation
+from .routes import GuardedRoute
 from .status_forms import stats_form, status_form
 
 _NO_STATE = "State storage client is not done initializing. Please try again in a little while."
@@ -38,29 +40,32 @@ class FunctionRoutes:
     def routes(self) -> list[BaseRoute]:
         """In an order in which fixed names come before those of tenants."""
         key, instance = "/{tenant}/{namespace}/{name}", "/{tenant}/{namespace}/{name}/{instance:int}"
+        actions = {"start": Operation.START, "stop": Operation.STOP, "restart": Operation.RESTART}
         changes: list[BaseRoute] = [
-            Route(f"{path}/{action}", answering(self._change(action)), methods=["POST"])
+            GuardedRoute(f"{path}/{action}", answering(self._change(action)), "POST", operation)
             for path in (instance, key)
-            for action in ("start", "stop", "restart")
+            for action, operation in actions.items()
         ]
+        state = f"{key}/state/{{state_key:path}}"
         return [
-            Route("/connectors", answering(lambda request: []), methods=["GET"]),
-            Route("/builtins", answering(lambda request: []), methods=["GET"]),
-            Route("/builtins/reload", answering(lambda request: None), methods=["POST"]),
-            Route("/leader/{tenant}/{namespace}/{name}", answering_form(self._lead), methods=["PUT"]),
+            GuardedRoute("/connectors", answering(lambda request: []), "GET", Operation.LIST_CONNECTORS),
+            GuardedRoute("/builtins", answering(lambda request: []), "GET", Operation.LIST_BUILTIN_FUNCTIONS),
+            GuardedRoute("/builtins/reload", answering(lambda request: None), "POST", Operation.RELOAD_BUILTINS),
+            GuardedRoute("/leader/{tenant}/{namespace}/{name}", answering_form(self._lead), "PUT", Operation.LEAD),
             *changes,
-            Route(f"{key}/status", answering(self._status), methods=["GET"]),
-            Route(f"{key}/stats", answering(self._stats), methods=["GET"]),
-            Route(f"{key}/trigger", answering_form(self._trigger), methods=["POST"]),
-            Route(f"{key}/download", answering(self._download), methods=["GET"]),
-            Route(f"{key}/state/{{state_key:path}}", answering(self._state), methods=["GET", "POST"]),
-            Route(f"{instance}/status", answering(self._instance_status), methods=["GET"]),
-            Route(f"{instance}/stats", answering(self._instance_stats), methods=["GET"]),
-            Route("/{tenant}/{namespace}", answering(self._list), methods=["GET"]),
-            Route(key, answering_form(self._register), methods=["POST"]),
-            Route(key, answering_form(self._update), methods=["PUT"]),
-            Route(key, answering(self._deregister), methods=["DELETE"]),
-            Route(key, answering(self._get), methods=["GET"]),
+            GuardedRoute(f"{key}/status", answering(self._status), "GET", Operation.STATUS),
+            GuardedRoute(f"{key}/stats", answering(self._stats), "GET", Operation.STATS),
+            GuardedRoute(f"{key}/trigger", answering_form(self._trigger), "POST", Operation.TRIGGER),
+            GuardedRoute(f"{key}/download", answering(self._download), "GET", Operation.DOWNLOAD),
+            GuardedRoute(state, answering(self._state), "GET", Operation.GET_STATE),
+            GuardedRoute(state, answering(self._state), "POST", Operation.PUT_STATE),
+            GuardedRoute(f"{instance}/status", answering(self._instance_status), "GET", Operation.STATUS),
+            GuardedRoute(f"{instance}/stats", answering(self._instance_stats), "GET", Operation.STATS),
+            GuardedRoute("/{tenant}/{namespace}", answering(self._list), "GET", Operation.LIST),
+            GuardedRoute(key, answering_form(self._register), "POST", Operation.REGISTER),
+            GuardedRoute(key, answering_form(self._update), "PUT", Operation.UPDATE),
+            GuardedRoute(key, answering(self._deregister), "DELETE", Operation.DEREGISTER),
+            GuardedRoute(key, answering(self._get), "GET", Operation.GET),
         ]
 
     def _register(self, request: Request, form: Form) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from pulsar_runtimes.metadata.election import Member
 from pulsar_runtimes.model.errors import PfrunError
@@ -17,6 +17,8 @@ from pulsar_runtimes.service.functions import FunctionService
 
 from .answers import answering, error_answer
 from .instances import ElsewhereError
+from .operations import Operation
+from .routes import GuardedRoute
 from .status_forms import instance_stats_form
 
 
@@ -55,31 +57,31 @@ class WorkerRoutes:
     def routes(self) -> list[BaseRoute]:
         """Below ``/admin/v2/worker``."""
         return [
-            Route("/cluster", answering(self._cluster), methods=["GET"]),
-            Route("/cluster/leader", answering(self._leader), methods=["GET"]),
-            Route("/cluster/leader/ready", answering(self._leader_ready), methods=["GET"]),
-            Route("/assignments", answering(self._assignments), methods=["GET"]),
-            Route("/connectors", answering(lambda request: []), methods=["GET"]),
-            Route("/rebalance", answering(self._rebalance), methods=["PUT"]),
-            Route("/drain", answering(self._drain_me), methods=["PUT"]),
-            Route("/drain", answering(self._drain_status), methods=["GET"]),
-            Route("/leader/drain", answering(self._drain), methods=["PUT"]),
-            Route("/leader/drain", answering(self._drain_status), methods=["GET"]),
+            GuardedRoute("/cluster", answering(self._cluster), "GET", Operation.CLUSTER),
+            GuardedRoute("/cluster/leader", answering(self._leader), "GET", Operation.CLUSTER),
+            GuardedRoute("/cluster/leader/ready", answering(self._leader_ready), "GET", Operation.LEADER_READY),
+            GuardedRoute("/assignments", answering(self._assignments), "GET", Operation.ASSIGNMENTS),
+            GuardedRoute("/connectors", answering(lambda request: []), "GET", Operation.WORKER_CONNECTORS),
+            GuardedRoute("/rebalance", answering(self._rebalance), "PUT", Operation.REBALANCE),
+            GuardedRoute("/drain", answering(self._drain_me), "PUT", Operation.DRAIN),
+            GuardedRoute("/drain", answering(self._drain_status), "GET", Operation.DRAIN_STATUS),
+            GuardedRoute("/leader/drain", answering(self._drain), "PUT", Operation.DRAIN),
+            GuardedRoute("/leader/drain", answering(self._drain_status), "GET", Operation.DRAIN_STATUS),
         ]
 
     def stats_routes(self) -> list[BaseRoute]:
         """Below ``/admin/v2/worker-stats``."""
         return [
-            Route("/metrics", answering(lambda request: []), methods=["GET"]),
-            Route("/functionsmetrics", answering(self._function_metrics), methods=["GET"]),
+            GuardedRoute("/metrics", answering(lambda request: []), "GET", Operation.WORKER_STATS),
+            GuardedRoute("/functionsmetrics", answering(self._function_metrics), "GET", Operation.WORKER_STATS),
         ]
 
     def probe_routes(self) -> list[BaseRoute]:
         """Whether the worker lives, and whether it has read what is registered and can follow it."""
         return [
-            Route("/live", answering(lambda request: PlainTextResponse("true")), methods=["GET"]),
-            Route("/ready", answering(self._ready), methods=["GET"]),
-            Route("/initialized", answering(self._ready), methods=["GET"]),
+            GuardedRoute("/live", answering(lambda request: PlainTextResponse("true")), "GET", Operation.PROBE),
+            GuardedRoute("/ready", answering(self._ready), "GET", Operation.PROBE),
+            GuardedRoute("/initialized", answering(self._ready), "GET", Operation.PROBE),
         ]
 
     def _ready(self, request: Request) -> Response:

@@ -27,6 +27,7 @@ MAX_PORT = 65535
 # Why keys have no effect. One warning names all of them, in these groups.
 NO_REST = "pfrun's admin API has no such setting"
 NO_TLS_LISTENER = "pfrun opens no TLS listener"
+NO_SASL = "pfrun has no SASL authentication"
 NO_METADATA = "pfrun has no use for it"
 NO_METADATA_STORE = "pfrun uses no metadata store"
 NO_PACKAGES = "pfrun keeps packages in its state directory"
@@ -99,7 +100,9 @@ class WorkerSettings:
     web_service_ha_proxy_protocol_enabled: bool = key("webServiceHaProxyProtocolEnabled", False, _NO, NO_REST)
     web_service_trust_x_forwarded_for: bool = key("webServiceTrustXForwardedFor", False, _NO, NO_REST)
     web_service_log_detailed_addresses: bool | None = key("webServiceLogDetailedAddresses", None, _NO, NO_REST)
-    authenticate_metrics_endpoint: bool = key("authenticateMetricsEndpoint", True, _NO, NO_REST)
+    authenticate_metrics_endpoint: bool = key(
+        "authenticateMetricsEndpoint", True, note="false: anybody may read /metrics"
+    )
     include_standard_prometheus_metrics: bool = key("includeStandardPrometheusMetrics", False, _NO, NO_REST)
     jvm_gc_metrics_logger_class_name: str = key("jvmGCMetricsLoggerClassName", "", _NO, JVM_ONLY)
 
@@ -128,8 +131,7 @@ class WorkerSettings:
     metadata_store_operation_timeout_seconds: int = key(
         "metadataStoreOperationTimeoutSeconds",
         30,
-        _NO,
-        NO_METADATA_STORE,
+        note="how long Pulsar may take to tell who may use the admin API",
         old="zooKeeperOperationTimeoutSeconds",
         wins=Wins.OLD_WHEN_POSITIVE,
     )
@@ -255,25 +257,28 @@ class WorkerSettings:
 
     # Security of the worker's service
     authentication_enabled: bool = key(
-        "authenticationEnabled", False, note="decides whether instances get credentials and TLS settings"
+        "authenticationEnabled",
+        False,
+        note="of the admin API; decides whether instances get credentials and TLS settings, too",
     )
-    authentication_providers: tuple[str, ...] = key("authenticationProviders", (), _NO, NO_REST)
-    authorization_enabled: bool = key("authorizationEnabled", False, _NO, NO_REST)
+    authentication_providers: tuple[str, ...] = key(
+        "authenticationProviders", (), note="AuthenticationProviderToken and AuthenticationProviderTls"
+    )
+    authorization_enabled: bool = key("authorizationEnabled", False, note="of the admin API")
     authorization_provider: str = key(
         "authorizationProvider",
         "org.apache.pulsar.broker.authorization.PulsarAuthorizationProvider",
-        _NO,
-        NO_REST,
+        note="this one only",
     )
-    super_user_roles: tuple[str, ...] = key("superUserRoles", (), _NO, NO_REST)
-    proxy_roles: tuple[str, ...] = key("proxyRoles", (), _NO, NO_REST)
+    super_user_roles: tuple[str, ...] = key("superUserRoles", (), note="only with authorizationEnabled")
+    proxy_roles: tuple[str, ...] = key("proxyRoles", (), note="only with authorizationEnabled")
     properties: Mapping[str, Any] = key("properties", {})
-    sasl_jaas_client_allowed_ids: str = key("saslJaasClientAllowedIds", ".*pulsar.*", _NO, NO_REST)
-    sasl_jaas_server_section_name: str = key("saslJaasServerSectionName", "PulsarFunction", _NO, NO_REST)
+    sasl_jaas_client_allowed_ids: str = key("saslJaasClientAllowedIds", ".*pulsar.*", _NO, NO_SASL)
+    sasl_jaas_server_section_name: str = key("saslJaasServerSectionName", "PulsarFunction", _NO, NO_SASL)
     sasl_jaas_server_role_token_signer_secret_path: str = key(
-        "saslJaasServerRoleTokenSignerSecretPath", "", _NO, NO_REST
+        "saslJaasServerRoleTokenSignerSecretPath", "", _NO, NO_SASL
     )
-    kinit_command: str = key("kinitCommand", "/usr/bin/kinit", _NO, NO_REST)
+    kinit_command: str = key("kinitCommand", "/usr/bin/kinit", _NO, NO_SASL)
     tls_certificate_file_path: str = key("tlsCertificateFilePath", "", _NO, NO_TLS_LISTENER)
     tls_key_file_path: str = key("tlsKeyFilePath", "", _NO, NO_TLS_LISTENER)
     tls_trust_certs_file_path: str = key("tlsTrustCertsFilePath", "", note="passed to instances")

@@ -366,11 +366,11 @@ def test_everything_that_is_wrong_is_told_at_once(text: str, message: str) -> No
         ("functionRuntimeFactoryConfigs: {other: x}", []),
         ("numHttpServerThreads: 8\nauthenticateMetricsEndpoint: true", []),
         (
-            "numHttpServerThreads: 9\ntlsProvider: x\nworkerListProbeIntervalSec: 7\nsuperUserRoles: [a]",
+            "numHttpServerThreads: 9\ntlsProvider: x\nworkerListProbeIntervalSec: 7\nmaxConcurrentHttpRequests: 9",
             [
                 (
-                    "w.yml: these keys have no effect: numHttpServerThreads, superUserRoles (pfrun's admin API has no "
-                    "such setting); workerListProbeIntervalSec (pfrun has no use for it); "
+                    "w.yml: these keys have no effect: numHttpServerThreads, maxConcurrentHttpRequests (pfrun's admin "
+                    "API has no such setting); workerListProbeIntervalSec (pfrun has no use for it); "
                     "tlsProvider (pfrun opens no TLS listener)"
                 )
             ],
