@@ -15,6 +15,8 @@ import httpx
 import pulsar
 import pytest
 
+from pulsar_runtimes.admin import token_authentication
+from pulsar_runtimes.admin.access import AccessControl
 from pulsar_runtimes.admin.app import build_app
 from pulsar_runtimes.admin.instances import Instances
 from pulsar_runtimes.admin.server import AdminServer
@@ -28,6 +30,7 @@ from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
+from tests.admin.keys import SECRET, base64_text
 from tests.waiting import until
 from tests.workers import SAMPLES, Run
 
@@ -137,13 +140,18 @@ def parts(code: Path | None, **config: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def serve(run: Run, tmp_path: Path, pulsar_client: pulsar.Client) -> Iterator[Callable[..., Api]]:
-    """``serve()`` is the API of a started worker with the process runtime on the broker that all tests share."""
+    """``serve()`` is the API of a started worker with the process runtime on the broker that all tests share.
+
+    ``serve(kept, superUserRoles=...)`` gives the worker keys.
+    """
     with ExitStack() as open_:
         yield partial(_serve, run, tmp_path, pulsar_client, open_)
 
 
-def _serve(run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None) -> Api:
-    worker = run("process")
+def _serve(
+    run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None, **keys: Any
+) -> Api:
+    worker = run("process", **keys)
     packages = PackageStore(directory / "packages")
     cluster = kept or Kept()
     service = cluster.service = FunctionService(worker, cluster, packages, client=lambda: pulsar_client)
@@ -152,7 +160,8 @@ def _serve(run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitS
     metrics = MetricsPage(worker, "test", period_seconds=0.1)
     metrics.start()
     open_.callback(metrics.stop)
-    app = build_app(Instances(service, ME, cluster.owner, HttpPeers(ClientAuth())), cluster, cluster, metrics)
+    instances = Instances(service, ME, cluster.owner, HttpPeers(ClientAuth()))
+    app = build_app(instances, cluster, cluster, metrics, AccessControl.from_config(worker.config))
     server = open_.enter_context(AdminServer(app, "127.0.0.1", 0))
     http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
     return Api(http, service)
@@ -161,6 +170,16 @@ def _serve(run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitS
 @pytest.fixture
 def api(serve: Callable[..., Api]) -> Api:
     return serve()
+
+
+@pytest.fixture(scope="session")
+def token_keys() -> dict[str, Any]:
+    """The keys of a worker that knows its callers by tokens of ``tests.admin.keys``."""
+    return {
+        "authenticationEnabled": True,
+        "authenticationProviders": [token_authentication.PROVIDER],
+        "properties": {"tokenSecretKey": base64_text(SECRET)},
+    }
 
 
 @pytest.fixture

@@ -148,14 +148,17 @@ def start(
     functions_worker: FunctionsWorker | None = None,
     worker_settings: Mapping[str, Any] | None = None,
     with_zookeeper: bool = False,
+    broker_settings: Mapping[str, str] | None = None,
+    token: str = "",
     dies_with_caller: bool = False,
 ) -> Standalone:
     """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
 
     ``worker_settings`` are keys of ``functions_worker.yml``; those of its runtime factory are added to ours.
     ``with_zookeeper`` keeps the metadata in a ZooKeeper, which a worker in a process of its own needs; that listens on
-    all addresses. ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without
-    Java; ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
+    all addresses. ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super
+    user. ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
+    ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
     """
     directory = directory.absolute()
     java = find_java(environment)
@@ -166,7 +169,7 @@ def start(
     command = [
         java,
         *_java_options(home, directory),
-        *_arguments(directory, ports, functions_worker, worker_settings or {}),
+        *_arguments(directory, ports, functions_worker, worker_settings or {}, broker_settings or {}),
     ]
     if with_zookeeper:
         command += ["--zookeeper-port", str(ports.zookeeper), "--zookeeper-dir", f"{directory}/data/zookeeper"]
@@ -195,7 +198,7 @@ def start(
     )
     try:
         _write_record(running, ports)
-        _wait_until_ready(child, ports.web, log, functions_worker)
+        _wait_until_ready(child, ports.web, log, functions_worker, token)
     except BaseException:
         running.stop()
         raise
@@ -244,11 +247,16 @@ def _java_options(home: Path, directory: Path) -> list[str]:
 
 
 def _arguments(
-    directory: Path, ports: _Ports, functions_worker: FunctionsWorker | None, worker_settings: Mapping[str, Any]
+    directory: Path,
+    ports: _Ports,
+    functions_worker: FunctionsWorker | None,
+    worker_settings: Mapping[str, Any],
+    broker_settings: Mapping[str, str],
 ) -> list[str]:
     """The class and its arguments; writes the files that they name."""
     broker_file = directory / "standalone.conf"
-    broker_file.write_text(_BROKER.format_map(vars(ports)))
+    more = "".join(f"{name}={value}\n" for name, value in broker_settings.items())
+    broker_file.write_text(_BROKER.format_map(vars(ports)) + more)
     arguments = ["org.apache.pulsar.PulsarStandaloneStarter", "--config", str(broker_file)]
     arguments += ["--advertised-address", _LOOPBACK]
     arguments += ["--bookkeeper-dir", f"{directory}/data/bookkeeper", "--metadata-dir", f"{directory}/data/metadata"]
@@ -264,7 +272,7 @@ def _arguments(
 
 
 def _wait_until_ready(
-    child: subprocess.Popen[bytes], web_port: int, log: Path, functions_worker: FunctionsWorker | None
+    child: subprocess.Popen[bytes], web_port: int, log: Path, functions_worker: FunctionsWorker | None, token: str
 ) -> None:
     # The namespace is made after the broker's port opens.
     paths = ["/admin/v2/brokers/health", "/admin/v2/namespaces/public/default"]
@@ -272,7 +280,7 @@ def _wait_until_ready(
         paths.append("/admin/v3/functions/public/default")
     deadline = time.monotonic() + READY_SECONDS
     for path in paths:
-        while (seen := _get(web_port, path)) != "200":
+        while (seen := _get(web_port, path, token)) != "200":
             if child.poll() is not None:
                 raise StandaloneError(f"Pulsar ended with exit code {child.returncode}\n{_tail(log)}")
             if time.monotonic() >= deadline:
@@ -280,11 +288,11 @@ def _wait_until_ready(
             time.sleep(_POLL_SECONDS)
 
 
-def _get(port: int, path: str) -> str:
+def _get(port: int, path: str, token: str) -> str:
     """The status of the answer, or why there is none."""
     connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=_REQUEST_SECONDS)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         return str(connection.getresponse().status)
     except (OSError, http.client.HTTPException) as error:
         return str(error)

@@ -1,0 +1,75 @@
+"""Each call of the admin API, as whoever may make it and changes nothing: the functions that it names are not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+FUNCTION = "/admin/v3/functions/acme/dev/nosuch"
+_CONFIG = json.dumps({"inputs": ["acme/dev/in"], "runtime": "PYTHON", "py": "f.py"})
+_NO_CLASS = {"functionConfig": (None, _CONFIG, "application/json"), "data": ("f.py", b"def f(x): pass\n")}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and the status of its answer to a super user."""
+
+    method: str
+    path: str
+    allowed: int
+    files: Mapping[str, Any] | None = None
+
+    def make(self, http: httpx.Client, headers: Mapping[str, str]) -> int:
+        return http.request(self.method, self.path, files=self.files, headers=headers).status_code
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+IN_NAMESPACE = [
+    Call("GET", "/admin/v3/functions/acme/dev", 200),
+    Call("POST", FUNCTION, 400, _NO_CLASS),
+    Call("PUT", FUNCTION, 400, _NO_CLASS),
+    Call("GET", FUNCTION, 404),
+    Call("DELETE", FUNCTION, 404),
+    Call("GET", f"{FUNCTION}/status", 404),
+    Call("GET", f"{FUNCTION}/stats", 404),
+    Call("GET", f"{FUNCTION}/0/status", 404),
+    Call("GET", f"{FUNCTION}/0/stats", 404),
+    *(Call("POST", f"{FUNCTION}/{action}", 404) for action in ("start", "stop", "restart")),
+    *(Call("POST", f"{FUNCTION}/0/{action}", 404) for action in ("start", "stop", "restart")),
+    Call("POST", f"{FUNCTION}/trigger", 404, {"data": (None, "x")}),
+    Call("GET", f"{FUNCTION}/download", 404),
+    Call("GET", f"{FUNCTION}/state/k", 404),
+    Call("POST", f"{FUNCTION}/state/k", 404, {"state": (None, '{"key": "k", "stringValue": "v"}', "application/json")}),
+]
+"""What super users may do, and tenant admins, and roles with the permission."""
+
+OF_SUPER_USERS = [
+    Call("GET", "/admin/v3/functions/builtins", 200),
+    Call("POST", "/admin/v3/functions/builtins/reload", 204),
+    Call("GET", "/admin/v2/worker/cluster", 200),
+    Call("GET", "/admin/v2/worker/cluster/leader", 200),
+    Call("GET", "/admin/v2/worker/assignments", 200),
+    Call("GET", "/admin/v2/worker/connectors", 200),
+    Call("PUT", "/admin/v2/worker/rebalance", 400),
+    Call("PUT", "/admin/v2/worker/drain", 400),
+    Call("PUT", "/admin/v2/worker/leader/drain?workerId=w", 400),
+    Call("GET", "/admin/v2/worker/drain", 200),
+    Call("GET", "/admin/v2/worker/leader/drain?workerId=w", 200),
+    Call("PUT", "/admin/v3/functions/leader/acme/dev/nosuch", 400, {"delete": (None, "false")}),
+    Call("GET", "/admin/v2/worker-stats/metrics", 200),
+    Call("GET", "/admin/v2/worker-stats/functionsmetrics", 200),
+]
+
+OF_EVERYBODY_KNOWN = [
+    Call("GET", "/metrics", 200),
+    Call("GET", "/admin/v3/functions/connectors", 200),
+    Call("GET", "/admin/v2/worker/cluster/leader/ready", 200),
+]
+
+ALL = [*IN_NAMESPACE, *OF_SUPER_USERS, *OF_EVERYBODY_KNOWN]
