@@ -325,7 +325,7 @@ class TestTheEmbeddedBroker:
             until(broker.observe, lambda seen: seen.phase is Phase.EXITED)
             broker.start()
             leader.put(registration)
-            until(lambda: follower.registrations(), {KEY: registration}.__eq__)
+            until(lambda: dict(follower.registrations()), {KEY: registration}.__eq__)
             assert load(f"three-{round_}").registrations() == {KEY: registration}
             registration = change(registration, 0, stop=True)
         assert told == list(range(153))
