@@ -92,11 +92,15 @@ class TopicTable(Generic[K, V]):
     # Reading
 
     def load(self) -> None:
-        """Read the topic from its beginning to its end. ``MetadataError`` when that cannot be done."""
+        """Read the topic from beginning to end. ``MetadataError`` when that cannot be done; it may be tried again."""
         with self._control:
-            self._ensure(not self._is_closed and self._reader is None and not self._is_leader, "loaded already")
+            self._ensure(self._reader is None and not self._is_leader, "loaded already")
             self._reader = self._open_reader()
-            self._drain()
+            try:
+                self._drain()
+            except BaseException:
+                self._close_reader()
+                raise
 
     def follow(
         self, on_change: Callable[[Change[K, V]], None], on_failure: Callable[[MetadataError], None] | None = None

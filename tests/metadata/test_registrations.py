@@ -17,6 +17,7 @@ from pulsar_runtimes.metadata import function_proto as proto
 from pulsar_runtimes.metadata.messages import decode_request, encode_registration
 from pulsar_runtimes.metadata.records import RequestKind
 from pulsar_runtimes.metadata.registrations import RegistrationTable
+from pulsar_runtimes.metadata.topic_reader import TopicReader
 from pulsar_runtimes.model.errors import MetadataError, OutdatedError
 from pulsar_runtimes.model.names import FunctionKey
 from pulsar_runtimes.model.observation import Phase
@@ -43,11 +44,13 @@ def table(
     """``table("worker-1")`` is the loaded table of that worker."""
     opened: list[RegistrationTable] = []
 
-    def build(worker_id: str = "worker-1") -> RegistrationTable:
+    def build(worker_id: str = "worker-1", *, keep: list[RegistrationTable] | None = None) -> RegistrationTable:
         made = RegistrationTable(
             pulsar_client, topic("metadata"), worker_id=worker_id, compacted=compacted, **table_options
         )
         opened.append(made)
+        if keep is not None:
+            keep.append(made)
         made.load()
         return made
 
@@ -284,6 +287,26 @@ def test_only_one_writes(table: Table, request: pytest.FixtureRequest) -> None:
     two.put(registered(version=1))
 
 
+def test_what_could_not_be_loaded_may_be_tried_again(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = table()
+    writer.lead()
+    writer.put(registered())
+    writer.close()
+
+    def fail(self: TopicReader, *, seconds: float) -> Iterator[Any]:
+        raise MetadataError("nobody there")
+
+    reader: list[RegistrationTable] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(TopicReader, "drain", fail)
+        with pytest.raises(MetadataError, match="nobody there"):
+            table("worker-2", keep=reader)
+    reader[0].load()
+    assert reader[0].registrations() == {KEY: registered()}
+    with pytest.raises(MetadataError, match="loaded already"):
+        reader[0].load()
+
+
 Embedded = Callable[[], tuple[LiteBroker, pulsar.Client]]
 
 
@@ -336,7 +359,7 @@ class TestTheEmbeddedBroker:
         self, embedded: Embedded, tmp_path: Path, compacted: bool
     ) -> None:
         broker, client = embedded()
-        leader = RegistrationTable(client, TOPIC, worker_id="one", compacted=compacted, asks_end=False, seconds=1)
+        leader = RegistrationTable(client, TOPIC, worker_id="one", compacted=compacted, asks_end=False, seconds=2)
         leader.load()
         leader.lead()
         leader.put(registered(version=1))
