@@ -26,7 +26,9 @@ MAX_PORT = 65535
 
 # Why keys have no effect. One warning names all of them, in these groups.
 NO_REST = "pfrun's admin API has no such setting"
-NO_TLS_LISTENER = "pfrun opens no TLS listener"
+NO_KEY_STORES = "pfrun reads PEM files, no key stores"
+OWN_TLS = "pfrun takes TLS 1.2 and newer, with the ciphers of OpenSSL"
+EACH_CONNECTION = "certificates are looked at again for each connection"
 NO_SASL = "pfrun has no SASL authentication"
 NO_METADATA = "pfrun has no use for it"
 NO_METADATA_STORE = "pfrun uses no metadata store"
@@ -87,8 +89,10 @@ class WorkerSettings:
     worker_port: int | None = key(
         "workerPort", note="the admin API, and a part of the worker id; null: no API", minimum=1, maximum=MAX_PORT
     )
-    worker_port_tls: int | None = key("workerPortTls", note="only a part of the worker id", minimum=1, maximum=MAX_PORT)
-    tls_enabled: bool = key("tlsEnabled", False, _NO, NO_TLS_LISTENER)
+    worker_port_tls: int | None = key(
+        "workerPortTls", note="of the admin API, with tlsEnabled; a part of the worker id", minimum=1, maximum=MAX_PORT
+    )
+    tls_enabled: bool = key("tlsEnabled", False, note="of the admin API; only with workerPortTls")
     function_web_service_url: str = key("functionWebServiceUrl", "", _NO, NO_REST)
     num_http_server_threads: int = key("numHttpServerThreads", 8, _NO, NO_REST)
     http_server_thread_pool_queue_size: int = key("httpServerThreadPoolQueueSize", 8192, _NO, NO_REST)
@@ -279,25 +283,29 @@ class WorkerSettings:
         "saslJaasServerRoleTokenSignerSecretPath", "", _NO, NO_SASL
     )
     kinit_command: str = key("kinitCommand", "/usr/bin/kinit", _NO, NO_SASL)
-    tls_certificate_file_path: str = key("tlsCertificateFilePath", "", _NO, NO_TLS_LISTENER)
-    tls_key_file_path: str = key("tlsKeyFilePath", "", _NO, NO_TLS_LISTENER)
-    tls_trust_certs_file_path: str = key("tlsTrustCertsFilePath", "", note="passed to instances")
-    tls_allow_insecure_connection: bool = key("tlsAllowInsecureConnection", False)
+    tls_certificate_file_path: str = key("tlsCertificateFilePath", "", note="of the admin API; PEM")
+    tls_key_file_path: str = key("tlsKeyFilePath", "", note="of the admin API; PEM")
+    tls_trust_certs_file_path: str = key(
+        "tlsTrustCertsFilePath", "", note="passed to instances; the admin API trusts client certificates by it"
+    )
+    tls_allow_insecure_connection: bool = key(
+        "tlsAllowInsecureConnection", False, note="of clients; the admin API trusts no certificate for it"
+    )
     tls_require_trusted_client_cert_on_connect: bool = key(
-        "tlsRequireTrustedClientCertOnConnect", False, _NO, NO_TLS_LISTENER
+        "tlsRequireTrustedClientCertOnConnect", False, note="of the admin API"
     )
     tls_enable_hostname_verification: bool = key("tlsEnableHostnameVerification", False)
-    tls_cert_refresh_check_duration_sec: int = key("tlsCertRefreshCheckDurationSec", 300, _NO, NO_TLS_LISTENER)
-    tls_enabled_with_key_store: bool = key("tlsEnabledWithKeyStore", False, _NO, NO_TLS_LISTENER)
-    tls_provider: str = key("tlsProvider", "", _NO, NO_TLS_LISTENER)
-    tls_key_store_type: str = key("tlsKeyStoreType", "JKS", _NO, NO_TLS_LISTENER)
-    tls_key_store: str = key("tlsKeyStore", "", _NO, NO_TLS_LISTENER)
-    tls_key_store_password: str = key("tlsKeyStorePassword", "", _NO, NO_TLS_LISTENER)
-    tls_trust_store_type: str = key("tlsTrustStoreType", "JKS", _NO, NO_TLS_LISTENER)
-    tls_trust_store: str = key("tlsTrustStore", "", _NO, NO_TLS_LISTENER)
-    tls_trust_store_password: str = key("tlsTrustStorePassword", "", _NO, NO_TLS_LISTENER)
-    web_service_tls_protocols: tuple[str, ...] = key("webServiceTlsProtocols", (), _NO, NO_TLS_LISTENER)
-    web_service_tls_ciphers: tuple[str, ...] = key("webServiceTlsCiphers", (), _NO, NO_TLS_LISTENER)
+    tls_cert_refresh_check_duration_sec: int = key("tlsCertRefreshCheckDurationSec", 300, _NO, EACH_CONNECTION)
+    tls_enabled_with_key_store: bool = key("tlsEnabledWithKeyStore", False, _NO, NO_KEY_STORES)
+    tls_provider: str = key("tlsProvider", "", _NO, JVM_ONLY)
+    tls_key_store_type: str = key("tlsKeyStoreType", "JKS", _NO, NO_KEY_STORES)
+    tls_key_store: str = key("tlsKeyStore", "", _NO, NO_KEY_STORES)
+    tls_key_store_password: str = key("tlsKeyStorePassword", "", _NO, NO_KEY_STORES)
+    tls_trust_store_type: str = key("tlsTrustStoreType", "JKS", _NO, NO_KEY_STORES)
+    tls_trust_store: str = key("tlsTrustStore", "", _NO, NO_KEY_STORES)
+    tls_trust_store_password: str = key("tlsTrustStorePassword", "", _NO, NO_KEY_STORES)
+    web_service_tls_protocols: tuple[str, ...] = key("webServiceTlsProtocols", (), _NO, OWN_TLS)
+    web_service_tls_ciphers: tuple[str, ...] = key("webServiceTlsCiphers", (), _NO, OWN_TLS)
 
     # Security of the clients towards brokers and bookies
     broker_client_authentication_enabled: bool | None = key(

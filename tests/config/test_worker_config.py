@@ -371,7 +371,7 @@ def test_everything_that_is_wrong_is_told_at_once(text: str, message: str) -> No
                 (
                     "w.yml: these keys have no effect: numHttpServerThreads, maxConcurrentHttpRequests (pfrun's admin "
                     "API has no such setting); workerListProbeIntervalSec (pfrun has no use for it); "
-                    "tlsProvider (pfrun opens no TLS listener)"
+                    "tlsProvider (it is about the Java worker's own JVM)"
                 )
             ],
         ),
