@@ -6,6 +6,7 @@ import threading
 from contextlib import ExitStack
 from typing import Any
 
+from pulsar_runtimes.config.worker import WorkerConfig
 from pulsar_runtimes.metadata.admin_client import AdminClient
 from pulsar_runtimes.metadata.assignments import AssignmentTable
 from pulsar_runtimes.metadata.election import Election, Member
@@ -21,29 +22,38 @@ from pulsar_runtimes.service.peers import HttpPeers
 from pulsar_runtimes.service.schedule import ROUND_ROBIN, SCHEDULERS, Scheduler
 from pulsar_runtimes.worker.worker import Worker
 
+from .access import AccessControl
 from .instances import Instances
+from .listening import listening_host
 from .server import AdminServer
+from .server_tls import ServerTls
 
 
 class FunctionWorker:
-    """The part of ``worker`` in its cluster, and the admin API on ``host`` and the configuration's ``workerPort``.
+    """The part of ``worker`` in its cluster, and the admin API on the configuration's ``workerPort`` and
+    ``workerPortTls``.
 
     Started after the worker and stopped before it. A broker without an admin REST API of its own has one worker only.
+    ``host`` is the address to listen on, by default as :func:`listening_host` has it with ``insecure``.
+    ``ConfigError`` when the configuration does not allow that, or what it says of authentication cannot be used.
     """
 
-    def __init__(self, worker: Worker, host: str) -> None:
+    def __init__(self, worker: Worker, *, host: str = "", insecure: bool = False) -> None:
+        config = worker.config
         self._worker = worker
-        self._host = host
+        self._access = AccessControl.from_config(config)
+        self._host = listening_host(authenticated=config.authentication_enabled, insecure=insecure, host=host)
+        self._tls = ServerTls.from_config(config)
         self._open = ExitStack()
         self._cluster: Cluster | None = None
-        self._server: AdminServer | None = None
+        self._servers: list[AdminServer] = []
 
     @property
     def address(self) -> str:
-        """Where the API is, once it was started."""
-        assert self._server is not None
-        host = f"[{self._server.host}]" if ":" in self._server.host else self._server.host
-        return f"http://{host}:{self._server.port}"
+        """Where the API is, once it was started: with TLS, if it is served both ways."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{host}:{self._servers[-1].port}"
 
     def start(self) -> None:
         """Join the cluster, run what it gives this worker, and serve.
@@ -57,7 +67,7 @@ class FunctionWorker:
         scheduler = SCHEDULERS.find(config.scheduler_class_name or ROUND_ROBIN)()
         client = _Client(worker)
         self._open.callback(client.close)
-        peers = HttpPeers(config.own_client_auth)
+        peers = HttpPeers(config.own_client_auth, scheme="http" if self._tls is None else "https")
         self._open.callback(peers.close)
         cluster = self._join(client.get(), peers, scheduler)
         packages = PackageStore(worker.state_dir / "packages")
@@ -70,16 +80,25 @@ class FunctionWorker:
         self._open.callback(metrics.stop)
         metrics.start()
         instances = Instances(service, cluster.me, cluster.owner, peers)
-        self._server = AdminServer(build_app(instances, cluster, cluster, metrics), self._host, config.worker_port or 0)
-        self._open.callback(self._server.stop)
-        self._server.start()
+        app = build_app(instances, cluster, cluster, metrics, self._access)
+        if config.worker_port is not None:
+            self._serve(app, config.worker_port)
+        if self._tls is not None:
+            self._serve(app, config.worker_port_tls or 0, self._tls)
+
+    def _serve(self, app: Any, port: int, tls: ServerTls | None = None) -> None:
+        server = AdminServer(app, self._host, port, tls=tls)
+        self._open.callback(server.stop)
+        server.start()
+        self._servers.append(server)
 
     def _join(self, client: Any, peers: HttpPeers, scheduler: Scheduler) -> Cluster:
         config, limits = self._worker.config, self._worker.broker_limits
         names = TopicNames.from_config(config)
         admin = self._brokers_admin(names)
         worker_id = config.worker_id
-        me = Member(worker_id, config.worker_hostname.strip() or "localhost", config.worker_port or 0)
+        port = config.worker_port if self._tls is None else config.worker_port_tls
+        me = Member(worker_id, config.worker_hostname.strip() or "localhost", port or 0)
         asks_end = limits.last_message_id
         return Cluster(
             me,
@@ -127,6 +146,11 @@ class FunctionWorker:
     def stop(self) -> None:
         """Serve nobody any more, and leave the cluster. Idempotent; functions go on until the worker is stopped."""
         self._open.close()
+
+
+def serves(config: WorkerConfig) -> bool:
+    """Whether there is to be an admin API at all."""
+    return config.worker_port is not None or (config.tls_enabled and config.worker_port_tls is not None)
 
 
 class _Client:

@@ -18,7 +18,7 @@ from .local_flags import LOCAL_FLAGS, Target, local_flags
 from .log_lines import set_up_logging
 from .options import broker_option, given, grace_option, plugin_names, state_dir_option, verbose_option
 from .output import print_warnings
-from .serving import raise_when_given_up, serve
+from .serving import raising_when_given_up, serve
 from .workload import Workload, add_function_section, add_worker
 
 _POLICY = RestartPolicy(give_up_after=3)
@@ -102,7 +102,7 @@ def command(
     print_warnings(workload.warnings_to_print())
     worker = workload.require_worker()
     set_up_logging(verbose=verbose)
-    return serve(worker, workload.functions, grace, raise_when_given_up)
+    return serve(worker, workload.functions, grace, raising_when_given_up(worker))
 
 
 def _worker_config(runtime_factory: str, flags: dict[str, Any]) -> WorkerConfig:

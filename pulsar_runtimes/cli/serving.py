@@ -28,7 +28,8 @@ _STOPPED = 0
 
 _log = logging.getLogger(__name__)
 
-Watch = Callable[[Worker], None]
+Watch = Callable[[], None]
+"""Looks whether something is so bad that the worker has to end, and raises it."""
 
 
 class Companion(Protocol):
@@ -117,7 +118,7 @@ def _wait(worker: Worker, signals: queue.SimpleQueue[int], watch: Watch | None) 
     if watch is None:
         return signals.get()
     while True:
-        watch(worker)
+        watch()
         with contextlib.suppress(queue.Empty):
             return signals.get(timeout=_LOOK_SECONDS)
 
@@ -147,12 +148,16 @@ def _stop(worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float,
     return 0
 
 
-def raise_when_given_up(worker: Worker) -> None:
-    """A :data:`Watch`: ``PfrunError`` with the reason as soon as an instance was given up."""
-    for function in worker.statuses():
-        for instance in function.instances:
-            if instance.state is State.FAILED:
-                raise PfrunError(_obituary(instance))
+def raising_when_given_up(worker: Worker) -> Watch:
+    """``PfrunError`` with the reason as soon as an instance of ``worker`` was given up."""
+
+    def watch() -> None:
+        for function in worker.statuses():
+            for instance in function.instances:
+                if instance.state is State.FAILED:
+                    raise PfrunError(_obituary(instance))
+
+    return watch
 
 
 def _obituary(instance: InstanceStatus) -> str:

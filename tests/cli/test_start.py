@@ -18,7 +18,6 @@ from pulsar_runtimes.cli.workload import Workload, add_function, add_worker
 from pulsar_runtimes.config.worker import load_worker_config
 from pulsar_runtimes.model.status import State
 from pulsar_runtimes.supervisor.policy import RestartPolicy
-from pulsar_runtimes.worker.worker import Worker
 from tests.channel import Channel
 from tests.cli.daemon import Daemon, run_process
 from tests.waiting import until
@@ -233,13 +232,15 @@ def test_a_function_that_is_given_up_is_logged_with_its_reason(
     add_worker(workload, load_worker_config(None), None, restart_policy=policy)
     add_function(workload, function("Unbuildable"))
 
-    def stop_when_given_up(worker: Worker) -> None:
+    worker = workload.require_worker()
+
+    def stop_when_given_up() -> None:
         if any(each.state is State.FAILED for status in worker.statuses() for each in status.instances):
             os.kill(os.getpid(), SIGTERM)
 
     former = signal.getsignal(SIGTERM)
     with caplog.at_level(logging.INFO):
-        assert serve(workload.require_worker(), workload.functions, 5.0, stop_when_given_up) == 0
+        assert serve(worker, workload.functions, 5.0, stop_when_given_up) == 0
     assert signal.getsignal(SIGTERM) is former
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert line.startswith("public/default/f:0: given up after 2 failures: ")

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.daemon import Daemon
+from tests.admin.keys import SECRET, base64_text, token
+from tests.cli.daemon import Daemon, run_process
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
@@ -104,3 +105,33 @@ def test_a_port_that_is_taken_ends_the_start(start: Start, port: int) -> None:
 def test_without_a_worker_port_nothing_listens(daemon: Start) -> None:
     started = daemon("start")
     assert "admin API" not in started.await_out("is up")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "198.18.0.1"])
+def test_without_authentication_only_this_machine_may_ask(address: str, write: Write, port: int) -> None:
+    write("worker.yml", f"workerPort: {port}\n")
+    refused = run_process("start", "--conf", "worker.yml", "--listen", address)
+    assert refused.code == 2
+    assert f"authenticationEnabled: must be true, for the admin API to listen on {address}" in refused.err
+
+
+def test_somebody_may_allow_it_all_the_same(daemon: Start, write: Write, port: int) -> None:
+    write("worker.yml", f"workerPort: {port}\n")
+    started = daemon("start", "--conf", "worker.yml", "--insecure")
+    assert f"admin API at http://0.0.0.0:{port}" in started.await_out("is up")
+
+
+def test_with_authentication_nobody_is_let_in_without_a_token(daemon: Start, write: Write, port: int) -> None:
+    provider = "org.apache.pulsar.broker.authentication.AuthenticationProviderToken"
+    keys = {
+        "workerPort": port,
+        "authenticationEnabled": True,
+        "authenticationProviders": [provider],
+        "properties": {"tokenSecretKey": f"data:;base64,{base64_text(SECRET)}"},
+    }
+    write("worker.yml", json.dumps(keys))
+    with api(daemon("start", "--conf", "worker.yml", "--listen", "127.0.0.1")) as client:
+        listing = "/admin/v3/functions/public/default"
+        assert client.get(listing).status_code == 401
+        assert client.get(listing, headers={"Authorization": f"Bearer {token('somebody')}"}).json() == []
+        assert client.get("/ready").text == "true"
