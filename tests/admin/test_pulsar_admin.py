@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from pulsar_runtimes.admin.errors import PolicyLookupError
 from pulsar_runtimes.admin.pulsar_admin import PulsarAdmin
 from pulsar_runtimes.admin.server import AdminServer
+from pulsar_runtimes.admin.server_tls import ServerTls, TlsFiles
 from pulsar_runtimes.model.errors import ConfigError
 from pulsar_runtimes.model.function import ClientAuth
 from pulsar_runtimes.testing import FakeClock
+from tests.admin.certificates import Authority
 from tests.admin.policies import PolicyServer
 
 TOKEN_PLUGIN = "org.apache.pulsar.client.impl.auth.AuthenticationToken"
@@ -169,3 +172,33 @@ def test_nothing_shows_the_token(url: str, caplog: pytest.LogCaptureFixture) -> 
     asked = admin(url)
     assert asyncio.run(admin_of_t(asked)) == {"admin"}
     assert "mine" not in caplog.text + repr(asked) + repr(vars(asked)) + repr(vars(asked._credentials))
+
+
+def test_over_tls_the_broker_must_be_trusted_and_the_worker_shows_its_certificate(
+    policies: PolicyServer, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    server, mine = authority.issue("broker", ("CN", "127.0.0.1")), authority.issue("mine", ("CN", "worker"))
+    files = TlsFiles(server.certificate, server.key, authority.file)
+    policies.token = ""
+    shown = ClientAuth(
+        "org.apache.pulsar.client.impl.auth.AuthenticationTls",
+        f"tlsCertFile:{mine.certificate},tlsKeyFile:{mine.key}",
+        tls_hostname_verification=True,
+        tls_trust_certs_file=str(authority.file),
+    )
+    with AdminServer(policies.app(), "127.0.0.1", 0, tls=ServerTls(files, require_client=True)) as listening:
+        url = f"https://127.0.0.1:{listening.port}"
+
+        def ask(auth: ClientAuth) -> PulsarAdmin:
+            return PulsarAdmin(url, auth, deadline_seconds=10)
+
+        assert asyncio.run(admin_of_t(ask(shown))) == {"admin"}
+        assert asyncio.run(admin_of_t(ask(replace(shown, tls_trust_certs_file="", tls_allow_insecure=True)))) == {
+            "admin"
+        }
+        assert "cannot be asked" in failure(ask(replace(shown, tls_trust_certs_file="")))
+        assert "cannot be asked" in failure(ask(replace(shown, plugin="", params="")))
+        assert failure(ask(replace(shown, params="tlsCertFile:nosuch"))) == (
+            "the worker's own certificates cannot be read"
+        )

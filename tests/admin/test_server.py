@@ -27,4 +27,4 @@ def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> Non
             assert http.get("/").text == "page"
             return time.monotonic() - started
 
-        assert min(seconds() for _ in range(20)) < 0.03
+        assert sorted(seconds() for _ in range(60))[15] < 0.03
