@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import click
-from click.shell_completion import CompletionItem
 
 from pulsar_runtimes._version import __version__
+from pulsar_runtimes.client.errors import RequestError
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, RegistryError
 
+from .command_group import CommandGroup
 from .main import COMPLETION_VARIABLE, give_up_writing
 
 COMMANDS = {
     "start": "Run a worker with its functions until it is told to stop.",
     "localrun": "Run one function, with the flags of pulsar-admin.",
+    "functions": "Create, change and watch the functions of a running worker.",
     "check": "Tell whether start would work, and start nothing.",
     "render": "Print what start would launch, and start nothing.",
     "explain": "Show each setting, where it comes from and what it does.",
@@ -31,42 +32,13 @@ HELP_WIDTH = 80
 """The width of ``help.txt``, and of every help text on a wider terminal."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_INPUT_ERRORS = (ConfigError, AdmissionError, RegistryError)
-
-
-class CommandGroup(click.Group):
-    """Finds commands in :data:`COMMANDS`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        found = importlib.import_module(f"pulsar_runtimes.cli.{cmd_name}").command
-        assert isinstance(found, click.Command)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
-            from pulsar_runtimes.config.section import nearest
-
-            raise click.UsageError(f"there is no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
-        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+_INPUT_ERRORS = (ConfigError, AdmissionError, RegistryError, RequestError)
 
 
 @click.group(
     cls=CommandGroup,
+    table=COMMANDS,
+    package="pulsar_runtimes.cli",
     invoke_without_command=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH},
     epilog="pfrun COMMAND --help tells more of a command.",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+
+from pulsar_runtimes.config.section import Section
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -223,9 +225,31 @@ LOCAL_FLAGS = (
 """All but those that pick what to run and where: --function-config-file, --fqfn and --runtime."""
 
 
+FUNCTION_FLAGS = tuple(flag for flag in LOCAL_FLAGS if flag.target is Target.FUNCTION)
+"""Those that say what the function is, wherever it runs."""
+
+
 def local_flags(command: F) -> F:
     """Every flag of the table as an option of ``command``."""
-    for flag in reversed(LOCAL_FLAGS):
+    return _options(command, LOCAL_FLAGS)
+
+
+def function_flags(command: F) -> F:
+    """Those of :data:`FUNCTION_FLAGS` as options of ``command``."""
+    return _options(command, FUNCTION_FLAGS)
+
+
+def apply_flags(section: Section, flags: Mapping[str, Any]) -> Section:
+    """``section`` of a function config with what the ``flags`` say in place of its own."""
+    for flag in FUNCTION_FLAGS:
+        value = flags.get(flag.parameter)
+        if value is not None:
+            section = section.with_value(flag.key.split("."), value, flag.names[0])
+    return section
+
+
+def _options(command: F, flags: Sequence[LocalFlag]) -> F:
+    for flag in reversed(flags):
         command = _option(flag)(command)
     return command
 

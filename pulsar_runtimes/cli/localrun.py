@@ -10,11 +10,11 @@ from pulsar_runtimes.config.function import read_function_config
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import WorkerConfig, parse_worker_config
 from pulsar_runtimes.model.errors import ConfigError
-from pulsar_runtimes.model.names import FunctionKey
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.supervisor.policy import RestartPolicy
 
-from .local_flags import LOCAL_FLAGS, Target, local_flags
+from .function_name import fqfn_option, split_fqfn
+from .local_flags import LOCAL_FLAGS, Target, apply_flags, local_flags
 from .log_lines import set_up_logging
 from .options import broker_option, given, grace_option, plugin_names, state_dir_option, verbose_option
 from .output import print_warnings
@@ -52,7 +52,7 @@ def _thread_or_process(ctx: click.Context, param: click.Parameter, value: str | 
     callback=given,
     help="The function's configuration; flags come before what stands there.",
 )
-@click.option("--fqfn", metavar="T/NS/NAME", callback=given, help="Tenant, namespace and name in one.")
+@fqfn_option
 @local_flags
 @click.option(
     "--runtime-factory",
@@ -94,7 +94,7 @@ def command(
     else:
         add_worker(workload, config, state_dir, broker, grace_seconds=grace, restart_policy=_POLICY)
     try:
-        section = _function_section(function_config_file, {**flags, **_split_fqfn(fqfn, flags)})
+        section = _function_section(function_config_file, {**flags, **split_fqfn(fqfn, flags)})
     except ConfigError as error:
         workload.problems += error.problems
     else:
@@ -117,23 +117,4 @@ def _worker_config(runtime_factory: str, flags: dict[str, Any]) -> WorkerConfig:
 
 
 def _function_section(file: str | None, flags: dict[str, Any]) -> Section:
-    section = read_function_config(file)
-    for flag in LOCAL_FLAGS:
-        value = flags.get(flag.parameter)
-        if flag.target is Target.FUNCTION and value is not None:
-            section = section.with_value(flag.key.split("."), value, flag.names[0])
-    return section
-
-
-def _split_fqfn(fqfn: str | None, flags: dict[str, Any]) -> dict[str, str]:
-    """Tenant, namespace and name of ``--fqfn``, which come before those of the file as any other flag."""
-    if fqfn is None:
-        return {}
-    for name in ("tenant", "namespace", "name"):
-        if flags.get(name) is not None:
-            raise click.UsageError(f"--fqfn cannot be given together with --{name}")
-    try:
-        key = FunctionKey.parse(fqfn)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--fqfn'") from None
-    return {"tenant": key.tenant, "namespace": key.namespace, "name": key.name}
+    return apply_flags(read_function_config(file), flags)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pulsar_runtimes.config.document import read_document
 from pulsar_runtimes.config.environment import apply_environment
-from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config, read_function_config
+from pulsar_runtimes.config.function import parse_function_config, read_function_config
 from pulsar_runtimes.config.section import Section, nearest
 from pulsar_runtimes.config.worker import (
     WORKER_CONF_VARIABLE,
@@ -26,6 +26,7 @@ from pulsar_runtimes.worker.worker import Worker
 
 from .function_settings import warn_without_effect
 from .options import WorkerOptions
+from .package_file import base_directory, check_package
 
 _NAMING_KEYS = frozenset(
     {
@@ -179,8 +180,8 @@ def add_function_section(workload: Workload, section: Section, file: str = "") -
         workload.problems += error.problems
         workload.warnings += section.warnings
         return
-    base = _base_directory(spec.package, file)
-    found = list(_find_problems(workload, section, spec, base, file))
+    base = base_directory(spec.package, file)
+    found = list(_find_problems(workload, section, spec, file))
     if workload.worker is not None:
         if not workload.worker.factory.capabilities.runs_all_replicas:
             warn_without_effect(spec, section, workload.worker)
@@ -196,27 +197,11 @@ def add_function_section(workload: Workload, section: Section, file: str = "") -
     workload.functions.append(LoadedFunction(file, section, spec, base, workload.worker is not None and not found))
 
 
-def _find_problems(
-    workload: Workload, section: Section, spec: FunctionSpec, base: Path, file: str
-) -> Iterator[Problem]:
+def _find_problems(workload: Workload, section: Section, spec: FunctionSpec, file: str) -> Iterator[Problem]:
     """What is wrong in the view of this command line, and needs no worker to tell."""
     for other in workload.functions:
         if other.spec.key == spec.key:
             yield Problem("", f"{spec.key} is the function of {other.file} as well; a name may be given once", file)
-    if "://" not in spec.package and not spec.package.startswith("file:") and not (base / spec.package).is_file():
-        key = next((key for key in PACKAGE_KEYS if section.values.get(key)), "")
-        places = dict.fromkeys([Path.cwd(), _directory(file)])
-        looked = "" if Path(spec.package).is_absolute() else f"; looked in {' and in '.join(map(str, places))}"
-        before = len(section.problems)
-        section.problem(key, f"there is no such file (got {spec.package!r}){looked}")
-        yield from section.problems[before:]
-
-
-def _directory(file: str) -> Path:
-    return Path(file).absolute().parent if file else Path.cwd()
-
-
-def _base_directory(package: str, file: str) -> Path:
-    """Where the relative path ``package`` starts: the working directory, or where the function's own file lies."""
-    here, beside = Path.cwd(), _directory(file)
-    return beside if not (here / package).is_file() and (beside / package).is_file() else here
+    before = len(section.problems)
+    check_package(section, spec.package, file)
+    yield from section.problems[before:]

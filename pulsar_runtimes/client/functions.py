@@ -1,0 +1,131 @@
+"""``/admin/v3/functions`` of a worker: one method for each call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
+
+from pulsar_runtimes.model.errors import ConfigError, Problem
+from pulsar_runtimes.model.names import FunctionKey
+
+if TYPE_CHECKING:  # who shows help needs no HTTP client
+    from .connection import Connection, Part
+
+_BASE = "/admin/v3/functions"
+_ANYTHING = "*/*"
+_TEXT = "text/plain"
+_JSON = "application/json"
+_BYTES = "application/octet-stream"
+
+
+class FunctionsClient:
+    """The functions of a worker. Every method raises ``WorkerError`` when the worker does not do it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(self, key: FunctionKey, config: Mapping[str, Any], *, file: Path | None = None, url: str = "") -> None:
+        """Register a function. Its code is a ``file`` of this machine, or at a ``url`` that the worker reads."""
+        self._put("POST", key, config, file, url, None)
+
+    def update(
+        self,
+        key: FunctionKey,
+        config: Mapping[str, Any],
+        *,
+        file: Path | None = None,
+        url: str = "",
+        update_auth_data: bool = False,
+    ) -> None:
+        """Change what ``config`` has of a function, and its code when that is given."""
+        options = {"updateAuthData": True} if update_auth_data else None
+        self._put("PUT", key, config, file, url, options)
+
+    def _put(
+        self,
+        method: str,
+        key: FunctionKey,
+        config: Mapping[str, Any],
+        file: Path | None,
+        url: str,
+        options: Mapping[str, Any] | None,
+    ) -> None:
+        parts: list[tuple[str, Part]] = [("functionConfig", _json_part(config))]
+        if options:
+            parts.append(("updateOptions", _json_part(options)))
+        if url:
+            parts.append(("url", (None, url, _TEXT)))
+        with ExitStack() as files:
+            if file is not None:
+                parts.append(("data", (file.name, files.enter_context(open_file(file)), _BYTES)))
+            self._connection.ask(method, _path(key), about=str(key), parts=parts)
+
+    def delete(self, key: FunctionKey) -> None:
+        self._connection.ask("DELETE", _path(key), about=str(key))
+
+    def get(self, key: FunctionKey) -> dict[str, Any]:
+        """The function config."""
+        return _mapping(self._connection.ask_json(_path(key), about=str(key)))
+
+    def names(self, tenant: str, namespace: str) -> list[str]:
+        """The functions of a namespace."""
+        path = f"{_BASE}/{_quoted(tenant)}/{_quoted(namespace)}"
+        found = self._connection.ask_json(path, about=f"{tenant}/{namespace}")
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    def status(self, key: FunctionKey, instance_id: int | None = None) -> dict[str, Any]:
+        """``FunctionStatus``, or the status data of one instance."""
+        return _mapping(self._connection.ask_json(_path(key, instance_id, "status"), about=str(key)))
+
+    def stats(self, key: FunctionKey, instance_id: int | None = None) -> dict[str, Any]:
+        """``FunctionStats``, or the metrics of one instance."""
+        return _mapping(self._connection.ask_json(_path(key, instance_id, "stats"), about=str(key)))
+
+    def change(self, key: FunctionKey, action: str, instance_id: int | None = None) -> None:
+        """``start``, ``stop`` or ``restart`` an instance, or all. It is decided then, not done."""
+        self._connection.ask("POST", _path(key, instance_id, action), about=str(key))
+
+    def trigger(self, key: FunctionKey, data: str | Path, topic: str | None = None) -> bytes:
+        """Send one message, a text or what is in a file, and the function's answer to it."""
+        parts: list[tuple[str, Part]] = [] if topic is None else [("topic", (None, topic, _TEXT))]
+        with ExitStack() as files:
+            if isinstance(data, Path):
+                parts.append(("dataStream", (data.name, files.enter_context(open_file(data)), _BYTES)))
+            else:
+                parts.append(("data", (None, data, _TEXT)))
+            answer = self._connection.ask(
+                "POST", _path(key, None, "trigger"), about=str(key), accept=_ANYTHING, parts=parts
+            )
+        return answer.content
+
+
+def open_file(path: Path) -> BinaryIO:
+    """``path`` to read from. ``ConfigError`` when it cannot be."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigError(Problem("", f"cannot be read: {(error.strerror or '').lower()}", str(path))) from None
+
+
+def _path(key: FunctionKey, instance_id: int | None = None, action: str = "") -> str:
+    parts = [_BASE, _quoted(key.tenant), _quoted(key.namespace), _quoted(key.name)]
+    if instance_id is not None:
+        parts.append(str(instance_id))
+    return "/".join([*parts, action] if action else parts)
+
+
+def _quoted(text: str) -> str:
+    """One segment of a path, and never a step up."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def _json_part(data: Mapping[str, Any]) -> Part:
+    return (None, json.dumps(data, ensure_ascii=False), _JSON)
+
+
+def _mapping(answer: Any) -> dict[str, Any]:
+    return answer if isinstance(answer, dict) else {}
