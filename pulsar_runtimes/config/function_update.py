@@ -43,17 +43,20 @@ _REPLACED = (
 _SAME_OR_LATER = ("tenant", "namespace", "name", "fqfn", "jar", "py", "go", "inputs", "topicsPattern")
 """Members that say which function it is, where its code is, and inputs, which are looked at apart."""
 
+_SENT_ANYWAY: Mapping[str, Any] = {"subscriptionPosition": "Latest", "forwardSourceMessageProperty": True}
+"""What pulsar-admin sends with each update, given or not: these values say nothing."""
+
 _INPUTS = ("inputSpecs", "customSerdeInputs", "customSchemaInputs")
 
 
 def merge_update(existing: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The function config after the update. Both are plain data; a member of ``given`` that is ``None`` is not given.
+    """The function config after the update. Both are plain data; a member of ``given`` that is ``None``, or an empty text, is not given.
 
     ``ConfigError`` with every member that must not change, or that no update reads.
     """
     merged = dict(existing)
     problems: list[Problem] = []
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes = {key: value for key, value in given.items() if value not in (None, "", _SENT_ANYWAY.get(key))}
     for key, message in _FIXED.items():
         if key in changes and not _is_same(key, changes[key], existing):
             problems.append(Problem("", message))
@@ -67,7 +70,7 @@ def merge_update(existing: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     problems += wrong
     known = {*_FIXED, *_REPLACED, *_SAME_OR_LATER, *_INPUTS, "resources"}
     for key in changes.keys() - known:
-        if changes[key] != existing.get(key) and changes[key] not in ({}, [], "", False):
+        if changes[key] != existing.get(key) and changes[key] not in ({}, [], False):
             problems.append(Problem(key, "cannot be changed by an update; delete the function and create it anew"))
     if problems:
         raise ConfigError(problems)

@@ -226,6 +226,15 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(api: Api, config: C
     assert api.get("f").json() == told
 
 
+def test_what_pulsar_admin_sends_with_each_update_changes_nothing(api: Api, config: Config) -> None:
+    api.register("f", **config, forwardSourceMessageProperty=False, outputSchemaType="STRING")
+    told = api.get("f").json()
+    sent = {"subscriptionPosition": "Latest", "forwardSourceMessageProperty": True, "outputSchemaType": ""}
+    assert api.update("f", **sent).json() == {"reason": "Update contains no change"}
+    assert api.update("f", **sent, parallelism=2).status_code == 204
+    assert api.get("f").json() == {**told, "parallelism": 2}
+
+
 def test_new_code_takes_the_place_of_the_old(api: Api, config: Config, tmp_path: Any) -> None:
     api.register("f", **config)
     api.await_running("f", 1)
