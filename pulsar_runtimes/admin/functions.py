@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
 from pulsar_runtimes.config.function_json import build_function_config
@@ -21,6 +21,11 @@ from .routes import GuardedRoute
 from .status_forms import stats_form, status_form
 
 _NO_STATE = "State storage client is not done initializing. Please try again in a little while."
+
+
+LOG_MARK = "X-Pfrun-Log-Mark"
+_TAIL_LINES = 100
+_MOST_LINES = 10_000
 
 
 class Leader(Protocol):
@@ -60,6 +65,7 @@ class FunctionRoutes:
             GuardedRoute(state, answering(self._state), "GET", Operation.GET_STATE),
             GuardedRoute(state, answering(self._state), "POST", Operation.PUT_STATE),
             GuardedRoute(f"{instance}/status", answering(self._instance_status), "GET", Operation.STATUS),
+            GuardedRoute(f"{instance}/logs", answering(self._log), "GET", Operation.LOGS),
             GuardedRoute(f"{instance}/stats", answering(self._instance_stats), "GET", Operation.STATS),
             GuardedRoute("/{tenant}/{namespace}", answering(self._list), "GET", Operation.LIST),
             GuardedRoute(key, answering_form(self._register), "POST", Operation.REGISTER),
@@ -123,6 +129,16 @@ class FunctionRoutes:
     def _download(self, request: Request) -> Response:
         return FileResponse(self._service.package(key_of(request)), media_type="application/json")
 
+    def _log(self, request: Request) -> Response:
+        """pfrun's own: lines as plain text, and in a header the mark to ask with for what comes after them."""
+        last = _number(request, "tail", default=_TAIL_LINES, most=_MOST_LINES)
+        mark = request.query_params.get("since", "")
+        key, number = key_of(request), request.path_params["instance"]
+        self._instances.redirect(key, number)
+        part = self._service.log(key, number, mark, last)
+        headers = {LOG_MARK: part.mark} if part.mark else None
+        return PlainTextResponse("".join(f"{line}\n" for line in part.lines), headers=headers)
+
     def _state(self, request: Request) -> None:
         self._service.get(key_of(request))
         raise NotReadyError(_NO_STATE)
@@ -141,6 +157,13 @@ def new_key(request: Request) -> FunctionKey:
         if problem := path_problem(text):
             raise RefusedError(f"{part}: {problem}")
     return key
+
+
+def _number(request: Request, name: str, *, default: int, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()) or int(text[:10]) > most:
+        raise RefusedError(f"{name}: must be a number from 0 to {most} (got {text[:20]!r})")
+    return int(text)
 
 
 def _config(form: Form) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Instances:
     def restart(self, key: FunctionKey, number: int | None) -> None:
         """Restart an instance, or all, wherever they run. ``ElsewhereError`` for one that another worker runs."""
         if number is not None:
-            self._redirect(InstanceKey(key, number))
+            self.redirect(key, number)
             self.service.restart(key, number)
             return
         parallelism = self.service.get(key).parallelism
@@ -104,11 +104,12 @@ class Instances:
         parallelism = self.service.get(key).parallelism
         if not 0 <= number < parallelism:
             raise RefusedError(f"Function {key.name} doesn't have instance with id {number}")
-        self._redirect(InstanceKey(key, number))
+        self.redirect(key, number)
         return next(seen for seen in self.service.status(key) if seen[0] == number)
 
-    def _redirect(self, key: InstanceKey) -> None:
-        owner = self._elsewhere(key)
+    def redirect(self, key: FunctionKey, number: int) -> None:
+        """``ElsewhereError`` when another worker runs the instance."""
+        owner = self._elsewhere(InstanceKey(key, number))
         if owner is not None:
             raise ElsewhereError(owner)
 

@@ -47,6 +47,7 @@ class Operation(enum.Enum):
     LIST = "list"
     STATUS = "get the status"
     STATS = "get the stats"
+    LOGS = "read the logs"
     START = "start"
     STOP = "stop"
     RESTART = "restart"
@@ -82,6 +83,7 @@ NEEDS: Mapping[Operation, Need] = {
     Operation.LIST: Need.NAMESPACE,
     Operation.STATUS: Need.NAMESPACE,
     Operation.STATS: Need.NAMESPACE,
+    Operation.LOGS: Need.NAMESPACE,
     Operation.START: Need.NAMESPACE,
     Operation.STOP: Need.NAMESPACE,
     Operation.RESTART: Need.NAMESPACE,

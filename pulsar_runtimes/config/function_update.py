@@ -50,9 +50,10 @@ _INPUTS = ("inputSpecs", "customSerdeInputs", "customSchemaInputs")
 
 
 def merge_update(existing: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The function config after the update. Both are plain data; a member of ``given`` that is ``None``, or an empty text, is not given.
+    """The function config after the update. Both are plain data.
 
-    ``ConfigError`` with every member that must not change, or that no update reads.
+    A member of ``given`` that is ``None``, or an empty text, is not given. ``ConfigError`` with every member that must
+    not change, or that no update reads.
     """
     merged = dict(existing)
     problems: list[Problem] = []

@@ -82,6 +82,23 @@ class Runtime(abc.ABC):
         """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
         return []
 
+    def log_after(self, mark: str, last: int) -> LogPart | None:
+        """The whole lines written after ``mark``, of an earlier answer; with ``""`` the ``last`` ones there are.
+
+        It may answer some of them, and the others when it is asked with the new mark. A mark that means nothing any
+        more, as what it means was thrown away, gives the oldest lines there are. ``None`` when the backend cannot
+        tell what is new.
+        """
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Some lines of a log, oldest first, and the ``mark`` to ask with for what comes after them. Any text is one."""
+
+    lines: tuple[str, ...]
+    mark: str
+
 
 def _usual_worker() -> WorkerConfig:
     from pulsar_runtimes.config.worker import WorkerConfig  # the YAML parser comes with it, and most need none

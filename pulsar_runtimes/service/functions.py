@@ -24,9 +24,10 @@ from pulsar_runtimes.model.function import FunctionSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
+from pulsar_runtimes.runtimes.base import LogPart
 from pulsar_runtimes.worker.worker import Worker
 
-from .errors import NotFoundError, RefusedError
+from .errors import NotFoundError, NotReadyError, RefusedError
 from .packages import PackageStore
 from .trigger import trigger
 
@@ -247,6 +248,24 @@ class FunctionService:
             (number, by_number.get(number), registration.is_stopped(number))
             for number in range(registration.function.parallelism)
         ]
+
+    def log(self, key: FunctionKey, instance_id: int, mark: str, last: int) -> LogPart:
+        """What an instance wrote after ``mark``, of an earlier answer; with ``""`` its ``last`` lines.
+
+        ``RefusedError`` when its runtime cannot tell what is new, ``NotReadyError`` when nothing of it is here.
+        """
+        if not 0 <= instance_id < self.get(key).parallelism:
+            raise RefusedError(f"Function {key.name} doesn't have instance with id {instance_id}")
+        instance = InstanceKey(key, instance_id)
+        runtime = self.worker.runtime(instance)
+        if runtime is None:
+            raise NotReadyError(f"{instance} does not run, so that nobody has its log")
+        part = runtime.log_after(mark, last)
+        if part is not None:
+            return part
+        if mark:
+            raise RefusedError(f"{instance}: its runtime cannot tell what is new in the log")
+        return LogPart(tuple(runtime.log_lines(last)), "")
 
     def trigger(self, key: FunctionKey, data: bytes, topic: str | None = None) -> bytes:
         """Send one message to the function, and its answer."""

@@ -25,7 +25,7 @@ from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities, Observation, Phase, RuntimeHandle
-from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
+from pulsar_runtimes.runtimes.base import FactoryContext, LogPart, Runtime, RuntimeFactory
 
 from .bench import Bench, at_once, child_processes, no_side_effects
 from .specs import instance_spec
@@ -323,6 +323,26 @@ class RuntimeFactoryConformance:
         _check_log_lines(runtime)
         bench.stop(runtime)
         _check_log_lines(runtime)
+
+    def test_what_is_new_in_a_log_is_told_once(self, bench: Bench, spec: InstanceSpec) -> None:
+        runtime = bench.create(spec)
+        _check_log_parts(runtime)
+        runtime.start()
+        bench.until(runtime, Phase.RUNNING)
+        bench.stop(runtime)
+        _check_log_parts(runtime)
+
+
+def _check_log_parts(runtime: Runtime) -> None:
+    first = runtime.log_after("", 3)
+    if first is None:
+        pytest.skip("the backend cannot tell what is new in a log")
+    assert len(first.lines) <= 3, f"log_after('', 3) must give at most 3 lines (got {len(first.lines)})"
+    assert runtime.log_after("", 0) == LogPart((), first.mark)
+    assert runtime.log_after(first.mark, 3) == LogPart((), first.mark), "nothing was written in between"
+    strange = runtime.log_after("nonsense", 3)
+    assert strange is not None
+    assert strange.lines[-len(first.lines) or None :] == first.lines
 
 
 def _check_log_lines(runtime: Runtime) -> None:

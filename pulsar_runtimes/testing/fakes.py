@@ -16,7 +16,7 @@ from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.model.names import InstanceKey
 from pulsar_runtimes.model.observation import Capabilities, Observation, Phase, RuntimeHandle
-from pulsar_runtimes.runtimes.base import FactoryContext, Runtime, RuntimeFactory
+from pulsar_runtimes.runtimes.base import FactoryContext, LogPart, Runtime, RuntimeFactory
 
 HANDLE_VERSION = 1
 
@@ -138,6 +138,12 @@ class FakeRuntime(Runtime):
 
     def log_lines(self, last: int) -> list[str]:
         return list(self.script.log[-last:]) if last > 0 else []
+
+    def log_after(self, mark: str, last: int) -> LogPart:
+        """All of a script's log was written before anybody asks."""
+        end = f"all {len(self.script.log)}"
+        new = () if mark == end else tuple(self.script.log) if mark else tuple(self.log_lines(last))
+        return LogPart(new, end)
 
 
 class FakeRuntimeFactory(RuntimeFactory):

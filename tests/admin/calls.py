@@ -40,6 +40,7 @@ IN_NAMESPACE = [
     Call("GET", f"{FUNCTION}/stats", 404),
     Call("GET", f"{FUNCTION}/0/status", 404),
     Call("GET", f"{FUNCTION}/0/stats", 404),
+    Call("GET", f"{FUNCTION}/0/logs", 404),
     *(Call("POST", f"{FUNCTION}/{action}", 404) for action in ("start", "stop", "restart")),
     *(Call("POST", f"{FUNCTION}/0/{action}", 404) for action in ("start", "stop", "restart")),
     Call("POST", f"{FUNCTION}/trigger", 404, {"data": (None, "x")}),

@@ -229,7 +229,7 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(api: Api, config: C
 def test_what_pulsar_admin_sends_with_each_update_changes_nothing(api: Api, config: Config) -> None:
     api.register("f", **config, forwardSourceMessageProperty=False, outputSchemaType="STRING")
     told = api.get("f").json()
-    sent = {"subscriptionPosition": "Latest", "forwardSourceMessageProperty": True, "outputSchemaType": ""}
+    sent: Config = {"subscriptionPosition": "Latest", "forwardSourceMessageProperty": True, "outputSchemaType": ""}
     assert api.update("f", **sent).json() == {"reason": "Update contains no change"}
     assert api.update("f", **sent, parallelism=2).status_code == 204
     assert api.get("f").json() == {**told, "parallelism": 2}
@@ -385,3 +385,36 @@ def test_a_body_that_is_too_large_is_refused(api: Api, config: Config, monkeypat
     answer = api.http.post(api.path("f"), files=files)
     assert (answer.status_code, answer.json()) == (413, {"reason": "the body is larger than 10000 bytes"})
     assert api.service.packages.packages() == []
+
+
+def test_a_log_is_told_and_told_on(api: Api, config: Config) -> None:
+    api.register("f", **config | {"className": "samples.Talks"})
+    api.await_running("f", 1)
+    first = api.get("f", "/0/logs")
+    assert (first.status_code, first.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    api.post("f", "/trigger", data="x")
+    mark = first.headers["X-Pfrun-Log-Mark"]
+    new = until(lambda: api.get("f", f"/0/logs?since={mark}").text, lambda text: "told x" in text and "printed" in text)
+    assert not set(new.splitlines()) & set(first.text.splitlines())
+    assert len(api.get("f", "/0/logs?tail=2").text.splitlines()) == 2
+    assert api.get("f", "/0/logs?tail=0").text == ""
+
+
+@pytest.mark.parametrize(
+    ("rest", "status", "reason"),
+    [
+        ("/1/logs", 400, "Function f doesn't have instance with id 1"),
+        ("/0/logs?tail=x", 400, "tail: must be a number from 0 to 10000 (got 'x')"),
+        ("/0/logs?tail=-1", 400, "tail: must be a number from 0 to 10000 (got '-1')"),
+        ("/0/logs?tail=10001", 400, "tail: must be a number from 0 to 10000 (got '10001')"),
+        ("/0/logs", 503, "public/default/f:0 does not run, so that nobody has its log"),
+    ],
+)
+def test_a_log_that_cannot_be_told(api: Api, config: Config, rest: str, status: int, reason: str) -> None:
+    api.register("f", **config)
+    api.await_running("f", 1)
+    api.post("f", "/stop")
+    until(lambda: api.service.worker.status("public/default/f").instances, lambda instances: not instances)
+    told = api.get("f", rest)
+    assert (told.status_code, told.json()) == (status, {"reason": reason})
+    assert api.get("g", "/0/logs").status_code == 404

@@ -49,6 +49,7 @@ def test_each_route_names_its_operation(app: Starlette) -> None:
         f"GET {function}/stats": Operation.STATS,
         f"GET {instance}/status": Operation.STATUS,
         f"GET {instance}/stats": Operation.STATS,
+        f"GET {instance}/logs": Operation.LOGS,
         f"POST {function}/start": Operation.START,
         f"POST {function}/stop": Operation.STOP,
         f"POST {function}/restart": Operation.RESTART,

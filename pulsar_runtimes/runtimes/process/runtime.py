@@ -11,12 +11,13 @@ from dataclasses import replace
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.observation import InstanceStats, Observation, Phase
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import LogPart, Runtime
 from pulsar_runtimes.runtimes.loopback_port import LoopbackPort
 from pulsar_runtimes.runtimes.process.health import HealthProbe, Patient
 from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint
 from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherClient
 from pulsar_runtimes.runtimes.process.log_file import read_last_lines
+from pulsar_runtimes.runtimes.process.log_reader import read_log_after
 
 _KILL_SECONDS = 10.0
 _METRICS_SECONDS = 3.0
@@ -164,6 +165,9 @@ class ProcessRuntime(Runtime):
 
     def log_lines(self, last: int) -> list[str]:
         return read_last_lines(self._log_file, last)
+
+    def log_after(self, mark: str, last: int) -> LogPart:
+        return read_log_after(self._log_file, mark, last)
 
     @property
     def pid(self) -> int | None:

@@ -8,13 +8,14 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pulsar_runtimes.model.errors import LaunchError, PfrunError
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.observation import InstanceStats, Observation, Phase
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import LogPart, Runtime
 
 if TYPE_CHECKING:
     from pulsar_runtimes.instance.instance import Instance
@@ -41,7 +42,7 @@ class ThreadRuntime(Runtime):
         self._observation = Observation(Phase.CREATED)
         self._stop_grace: float | None = None
         self._stopped = False
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._log = _LastLines()
 
     def start(self) -> None:
         with self._lock:
@@ -94,7 +95,7 @@ class ThreadRuntime(Runtime):
         """The function's logger. Its lines go where the worker's do, and the last ones are kept."""
         logger = logging.getLogger(f"pfrun.function.{self.spec.key}".replace("/", "."))
         logger.setLevel(logging.INFO)
-        logger.handlers = [_LastLines(self._lines)]
+        logger.handlers = [self._log]
         return logger
 
     def observe(self) -> Observation:
@@ -147,17 +148,47 @@ class ThreadRuntime(Runtime):
         return metrics_text(instance.stats, self.spec) if instance is not None and instance.running else ""
 
     def log_lines(self, last: int) -> list[str]:
-        return list(self._lines)[-last:] if last > 0 else []
+        return self._log.last(last)
+
+    def log_after(self, mark: str, last: int) -> LogPart:
+        return self._log.after(mark, last)
 
 
 class _LastLines(logging.Handler):
-    """Keeps formatted lines in memory."""
+    """Keeps formatted lines in memory, and knows how many there were."""
 
-    def __init__(self, lines: deque[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._lines = lines
         self.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)s] %(message)s"))
+        self._life = time.time_ns()
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(Exception):
-            self._lines.extend(self.format(record).splitlines())
+            lines = self.format(record).splitlines()
+            self._lines.extend(lines)
+            self._count += len(lines)
+
+    def last(self, last: int) -> list[str]:
+        with self._held():
+            return list(self._lines)[-last:] if last > 0 else []
+
+    def after(self, mark: str, last: int) -> LogPart:
+        with self._held():
+            life, _, seen = mark.partition("-")
+            if life == str(self._life) and seen.isdecimal():
+                last = max(0, self._count - int(seen))
+            elif mark:
+                last = self._count
+            lines = tuple(self._lines)[-last:] if last > 0 else ()
+            return LogPart(lines, f"{self._life}-{self._count}")
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Nobody writes meanwhile."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
