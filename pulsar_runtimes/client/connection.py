@@ -183,25 +183,28 @@ def _place(answer: httpx.Response) -> str:
 
 
 def _failure(answer: httpx.Response, about: str) -> WorkerError:
-    status, reason = answer.status_code, _reason(answer)
+    status, given = answer.status_code, _given_reason(answer)
+    reason, where = given or _page_title(answer), about or _place(answer)
     if status in (401, 403):
         hint = "" if "authorization" in answer.request.headers else "; a token goes into --token-file or PULSAR_TOKEN"
-        return WorkerError(f"{_place(answer)}: not allowed: {reason} ({status}){hint}")
+        return WorkerError(f"{_place(answer)}: not allowed: {reason} ({status}){hint}", status)
     if status == 404:
-        return MissingError(f"{about or _place(answer)}: {reason}")
+        return MissingError(f"{where}: {reason}", status, is_reasoned=bool(given))
     if 400 <= status < 500 and status != 408:
-        return RequestError(f"{about or _place(answer)}: {reason}")
-    return WorkerError(f"{about or _place(answer)}: {reason} ({status})")
+        return RequestError(f"{where}: {reason}", status, is_reasoned=bool(given))
+    return WorkerError(f"{where}: {reason} ({status})", status, is_reasoned=bool(given))
 
 
-def _reason(answer: httpx.Response) -> str:
-    """The reason that the worker gives; of a page of its web server the title."""
+def _given_reason(answer: httpx.Response) -> str:
     try:
         told = answer.json()
     except ValueError:
-        told = None
-    if isinstance(told, dict) and told.get("reason"):
-        return _one_line(str(told["reason"]))
+        return ""
+    return _one_line(str(told.get("reason") or "")) if isinstance(told, dict) else ""
+
+
+def _page_title(answer: httpx.Response) -> str:
+    """What the page of a web server is about; without a page what the status means."""
     title = _TITLE.search(answer.text)
     usual = answer.reason_phrase or "failed"
     page = _one_line(unescape(title[1])) if title else ""

@@ -6,7 +6,16 @@ from pulsar_runtimes.model.errors import PfrunError
 
 
 class WorkerError(PfrunError):
-    """The worker is away, refuses whoever asks, or failed. Asking again later may help."""
+    """The worker is away, refuses whoever asks, or failed. Asking again later may help.
+
+    ``status`` is that of the answer, 0 without one; ``is_reasoned`` tells whether the worker itself gave the reason,
+    and not the web server that it runs in.
+    """
+
+    def __init__(self, text: str, status: int = 0, *, is_reasoned: bool = False) -> None:
+        super().__init__(text)
+        self.status = status
+        self.is_reasoned = is_reasoned
 
 
 class RequestError(WorkerError):

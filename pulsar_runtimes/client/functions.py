@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from pulsar_runtimes.model.errors import ConfigError, Problem
-from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+
+from .errors import MissingError
 
 if TYPE_CHECKING:  # who shows help needs no HTTP client
     from .connection import Connection, Part
@@ -20,6 +22,7 @@ _ANYTHING = "*/*"
 _TEXT = "text/plain"
 _JSON = "application/json"
 _BYTES = "application/octet-stream"
+_LOG_MARK = "X-Pfrun-Log-Mark"
 
 
 class FunctionsClient:
@@ -101,6 +104,52 @@ class FunctionsClient:
                 "POST", _path(key, None, "trigger"), about=str(key), accept=_ANYTHING, parts=parts
             )
         return answer.content
+
+    def download(self, key: FunctionKey, target: BinaryIO, *, transform_function: bool = False) -> None:
+        """Write the code of a function to ``target``."""
+        query = {"transform-function": "true"} if transform_function else None
+        self._download(_path(key, None, "download"), str(key), query, target)
+
+    def download_package(self, path: str, target: BinaryIO) -> None:
+        """Write what is stored at ``path``, or under a package's name, to ``target``."""
+        self._download(f"{_BASE}/download", path, {"path": path}, target)
+
+    def _download(self, path: str, about: str, query: Mapping[str, str] | None, target: BinaryIO) -> None:
+        with self._connection.open("GET", path, about, query=query) as answer:
+            for chunk in answer.iter_bytes():
+                target.write(chunk)
+
+    def upload(self, path: str, file: Path) -> None:
+        """Store a file at ``path``, or under a package's name."""
+        with open_file(file) as content:
+            parts: list[tuple[str, Part]] = [("path", (None, path, _TEXT)), ("data", (file.name, content, _BYTES))]
+            self._connection.ask("POST", f"{_BASE}/upload", about=path, parts=parts)
+
+    def state(self, key: FunctionKey, name: str) -> dict[str, Any]:
+        """One value of a function's state, as ``FunctionState``."""
+        return _mapping(self._connection.ask_json(f"{_path(key, None, 'state')}/{_quoted(name)}", about=str(key)))
+
+    def put_state(self, key: FunctionKey, name: str, state: Mapping[str, Any]) -> None:
+        """Set one value; the ``key`` in ``state`` is ``name``."""
+        path = f"{_path(key, None, 'state')}/{_quoted(name)}"
+        self._connection.ask("POST", path, about=str(key), parts=[("state", _json_part(state))])
+
+    def log(self, key: FunctionKey, instance_id: int, *, tail: int, since: str = "") -> tuple[str, str]:
+        """The last lines of an instance, or all since a mark; and the mark to go on with, if there is one.
+
+        Only workers of pfrun have it.
+        """
+        query = {"since": since} if since else {"tail": str(tail)}
+        about = str(InstanceKey(key, instance_id))
+        path = _path(key, instance_id, "logs")
+        try:
+            answer = self._connection.ask("GET", path, about=about, accept=_ANYTHING, query=query)
+        except MissingError as error:
+            if error.is_reasoned:
+                raise
+            why = "this worker shows no logs; those of Apache Pulsar leave them in files beside them"
+            raise MissingError(f"{about}: {why}", error.status) from None
+        return answer.text, answer.headers.get(_LOG_MARK, "")
 
 
 def open_file(path: Path) -> BinaryIO:

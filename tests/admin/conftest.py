@@ -30,6 +30,7 @@ from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
+from pulsar_runtimes.worker.worker import Worker
 from tests.admin.keys import SECRET, base64_text
 from tests.waiting import until
 from tests.workers import SAMPLES, Run
@@ -151,9 +152,17 @@ def serve(run: Run, tmp_path: Path, pulsar_client: pulsar.Client) -> Iterator[Ca
 def _serve(
     run: Run, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None, **keys: Any
 ) -> Api:
-    worker = run("process", **keys)
-    packages = PackageStore(directory / "packages")
+    server, service = serve_worker(run("process", **keys), directory, pulsar_client, open_, kept)
+    http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
+    return Api(http, service)
+
+
+def serve_worker(
+    worker: Worker, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None
+) -> tuple[AdminServer, FunctionService]:
+    """The admin API of ``worker``, which is alone, until ``open_`` ends."""
     cluster = kept or Kept()
+    packages = PackageStore(directory / "packages")
     service = cluster.service = FunctionService(worker, cluster, packages, client=lambda: pulsar_client)
     for key in cluster.registrations():
         cluster.give(key)
@@ -162,9 +171,7 @@ def _serve(
     open_.callback(metrics.stop)
     instances = Instances(service, ME, cluster.owner, HttpPeers(ClientAuth()))
     app = build_app(instances, cluster, cluster, metrics, AccessControl.from_config(worker.config))
-    server = open_.enter_context(AdminServer(app, "127.0.0.1", 0))
-    http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
-    return Api(http, service)
+    return open_.enter_context(AdminServer(app, "127.0.0.1", 0)), service
 
 
 @pytest.fixture

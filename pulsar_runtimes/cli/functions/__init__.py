@@ -18,6 +18,12 @@ COMMANDS = {
     "stop": "Stop a function, or one of its instances.",
     "restart": "Stop a function, or an instance, and start it anew.",
     "trigger": "Send one message to a function and print its answer.",
+    "logs": "Show what the instances of a function have written.",
+    "apply": "Make a worker have the functions of a directory.",
+    "querystate": "Show a value of a function's state.",
+    "putstate": "Set a value of a function's state.",
+    "upload": "Put a file into the worker's package store.",
+    "download": "Fetch the code of a function.",
 }
 """Each command with its short help, as in :data:`pulsar_runtimes.cli.group.COMMANDS`."""
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pulsar
 import pytest
 
-from pulsar_runtimes.admin.app import build_app
-from pulsar_runtimes.admin.server import AdminServer
-from pulsar_runtimes.service.functions import FunctionService
-from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.testing.golden import Golden
-from tests.admin.conftest import Kept
+from tests.admin.conftest import serve_worker
 from tests.cli.daemon import Ran
 from tests.cli.functions.fake_worker import FakeWorker
 from tests.waiting import until
@@ -31,10 +28,8 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture
 def worker_url(run: Run, tmp_path: Path, pulsar_client: pulsar.Client) -> Iterator[str]:
     """The web service of a worker with the process runtime, on the broker that all tests share."""
-    worker = run("process")
-    service = FunctionService(worker, Kept(), PackageStore(tmp_path / "packages"), client=lambda: pulsar_client)
-    app = build_app(service, worker_id="w1", host="127.0.0.1", port=6750)
-    with AdminServer(app, "127.0.0.1", 0) as server:
+    with ExitStack() as open_:
+        server, _ = serve_worker(run("process"), tmp_path, pulsar_client, open_)
         yield f"http://127.0.0.1:{server.port}"
 
 
