@@ -14,7 +14,8 @@ from pulsar_runtimes.service.errors import RefusedError
 from pulsar_runtimes.service.functions import Upload
 
 LARGEST_PACKAGE_BYTES = 2 << 30
-_LARGEST_TEXT_BYTES = 4 << 20
+LARGEST_TEXT_BYTES = 5 << 20
+"""A part that is read into memory: a config, or a message, which the broker takes no larger either."""
 _MOST_PARTS = 16
 
 
@@ -34,7 +35,7 @@ class Form:
         if part is None or isinstance(part, str):
             return part
         try:
-            return part.file.read(_LARGEST_TEXT_BYTES).decode()
+            return _content(name, part).decode()
         except UnicodeDecodeError:
             raise RefusedError(f"{name}: must be UTF-8 text") from None
 
@@ -43,7 +44,7 @@ class Form:
         part = self.parts.get(name)
         if part is None or isinstance(part, str):
             return None if part is None else part.encode()
-        return part.file.read(_LARGEST_TEXT_BYTES)
+        return _content(name, part)
 
     def upload(self, name: str) -> Upload | None:
         """A part that is a file, ``None`` when it is not there or has no name."""
@@ -54,11 +55,19 @@ class Form:
         return Upload(file, part.filename)
 
 
+def _content(name: str, part: UploadFile) -> bytes:
+    """All of a part that came as a file: never the beginning of one that is larger."""
+    content: bytes = part.file.read(LARGEST_TEXT_BYTES + 1)
+    if len(content) > LARGEST_TEXT_BYTES:
+        raise TooLargeError(f"{name}: is larger than {LARGEST_TEXT_BYTES} bytes")
+    return content
+
+
 async def read_form(request: Request) -> Form:
     """The form of a request. ``RefusedError`` when it is none, ``TooLargeError`` when it is too large."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise RefusedError("the body must be multipart/form-data")
-    limits = {"max_files": _MOST_PARTS, "max_fields": _MOST_PARTS, "max_part_size": _LARGEST_TEXT_BYTES}
+    limits = {"max_files": _MOST_PARTS, "max_fields": _MOST_PARTS, "max_part_size": LARGEST_TEXT_BYTES}
     parser = MultiPartParser(request.headers, _bounded(request), **limits)
     try:
         return Form(await parser.parse())

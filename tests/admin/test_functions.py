@@ -418,3 +418,13 @@ def test_a_log_that_cannot_be_told(api: Api, config: Config, rest: str, status: 
     told = api.get("f", rest)
     assert (told.status_code, told.json()) == (status, {"reason": reason})
     assert api.get("g", "/0/logs").status_code == 404
+
+
+def test_a_message_that_is_too_large_is_refused_and_never_cut(api: Api, config: Config) -> None:
+    api.register("f", **config)
+    api.await_running("f", 1)
+    path = api.path("f", "/trigger")
+    refused = api.http.post(path, files={"dataStream": ("message", b"x" * ((5 << 20) + 1))})
+    assert (refused.status_code, refused.json()) == (413, {"reason": "dataStream: is larger than 5242880 bytes"})
+    answer = api.http.post(path, files={"dataStream": ("message", b"x" * (4 << 20))})
+    assert (answer.status_code, len(answer.content)) == (200, (4 << 20) + 1)
