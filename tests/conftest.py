@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def pulsar_standalone(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactor
     """An Apache Pulsar that all tests of the run share: give each topics of its own, and mark it ``standalone``."""
     directory = tmp_path_factory.mktemp("standalone")
     pulsar = or_skip(lambda: standalone.start(directory, pulsar_home, os.environ, dies_with_caller=True))
+    yield pulsar
+    pulsar.stop()
+
+
+@pytest.fixture(scope="session")
+def pulsar_table_service(
+    pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[standalone.Standalone]:
+    """The same with BookKeeper's table service and Pulsar's own functions worker, which keeps state there."""
+    directory = tmp_path_factory.mktemp("table-service")
+    start = partial(standalone.start, functions_worker="process", table_service=True, dies_with_caller=True)
+    pulsar = or_skip(lambda: start(directory, pulsar_home, os.environ))
     yield pulsar
     pulsar.stop()
 

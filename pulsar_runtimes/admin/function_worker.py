@@ -71,7 +71,7 @@ class FunctionWorker:
         self._open.callback(peers.close)
         cluster = self._join(client.get(), peers, scheduler)
         packages = PackageStore(worker.state_dir / "packages")
-        service = FunctionService(worker, cluster, packages, client=client.get)
+        service = FunctionService(worker, cluster, packages, client=client.get, state_url=worker.state_url)
         self._open.callback(cluster.stop)
         cluster.start(service.take)
         service.remove_unused_packages()

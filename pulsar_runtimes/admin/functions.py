@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from pulsar_runtimes.config.function_json import build_function_config
 from pulsar_runtimes.model.names import FunctionKey, path_problem
-from pulsar_runtimes.service.errors import NotReadyError, RefusedError
+from pulsar_runtimes.service.errors import RefusedError
 from pulsar_runtimes.service.functions import parse_config_text
 
 from .answers import answering, answering_form
@@ -18,10 +18,8 @@ from .forms import Form
 from .instances import Instances
 from .operations import Operation
 from .routes import GuardedRoute
+from .state_forms import parse_state, state_form
 from .status_forms import stats_form, status_form
-
-_NO_STATE = "State storage client is not done initializing. Please try again in a little while."
-
 
 LOG_MARK = "X-Pfrun-Log-Mark"
 _TAIL_LINES = 100
@@ -63,7 +61,7 @@ class FunctionRoutes:
             GuardedRoute(f"{key}/trigger", answering_form(self._trigger), "POST", Operation.TRIGGER),
             GuardedRoute(f"{key}/download", answering(self._download), "GET", Operation.DOWNLOAD),
             GuardedRoute(state, answering(self._state), "GET", Operation.GET_STATE),
-            GuardedRoute(state, answering(self._state), "POST", Operation.PUT_STATE),
+            GuardedRoute(state, answering_form(self._put_state), "POST", Operation.PUT_STATE),
             GuardedRoute(f"{instance}/status", answering(self._instance_status), "GET", Operation.STATUS),
             GuardedRoute(f"{instance}/logs", answering(self._log), "GET", Operation.LOGS),
             GuardedRoute(f"{instance}/stats", answering(self._instance_stats), "GET", Operation.STATS),
@@ -139,9 +137,13 @@ class FunctionRoutes:
         headers = {LOG_MARK: part.mark} if part.mark else None
         return PlainTextResponse("".join(f"{line}\n" for line in part.lines), headers=headers)
 
-    def _state(self, request: Request) -> None:
-        self._service.get(key_of(request))
-        raise NotReadyError(_NO_STATE)
+    def _state(self, request: Request) -> dict[str, Any]:
+        key = request.path_params["state_key"]
+        return state_form(key, self._service.state.get(key_of(request), key))
+
+    def _put_state(self, request: Request, form: Form) -> None:
+        key = request.path_params["state_key"]
+        self._service.state.put(key_of(request), key, lambda: parse_state(form.text("state"), key))
 
 
 def key_of(request: Request) -> FunctionKey:

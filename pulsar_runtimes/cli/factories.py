@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES, Plugin
+from pulsar_runtimes.plug_point import Plugin
+from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.worker.broker_keeper import BROKERS
 
 from .options import output_option

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from pulsar_runtimes.runtimes.registry import PlugPoint
+from pulsar_runtimes.plug_point import PlugPoint
 from pulsar_runtimes.worker.broker_keeper import BROKERS, EMBEDDED_BROKER
 
 F = TypeVar("F", bound=Callable[..., Any])

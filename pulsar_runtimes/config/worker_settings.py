@@ -251,12 +251,17 @@ class WorkerSettings:
         "forwardSourceMessageProperty", True, note="false overrides the setting of every function"
     )
     ignore_unknown_config_fields: bool = key("ignoreUnknownConfigFields", False, note="only for Java functions")
-    state_storage_service_url: str = key("stateStorageServiceUrl", "", note="blank: functions have no state")
+    state_storage_service_url: str = key(
+        "stateStorageServiceUrl",
+        "",
+        note="bk:// for Java and Python, other stores for Python; blank: a file of SQLite's for Python beside the "
+        "embedded broker, else functions have no state",
+    )
     state_storage_provider_implementation: str = key(
         "stateStorageProviderImplementation",
         "org.apache.pulsar.functions.instance.state.BKStateStoreProviderImpl",
         _NO,
-        "it is never passed to an instance",
+        "the scheme of stateStorageServiceUrl says which store it is",
     )
 
     # Security of the worker's service

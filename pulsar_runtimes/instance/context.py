@@ -11,6 +11,7 @@ from pulsar_runtimes.model.names import full_topic
 
 from .client import Context, Result
 from .code import UserCode
+from .function_state import FunctionState
 from .input import Input
 from .output import Publishers
 from .secrets import SecretsProvider
@@ -41,6 +42,7 @@ class InstanceContext(Context):  # type: ignore[misc]
         stats: Stats,
         secrets: SecretsProvider,
         publishers: Publishers,
+        state: FunctionState,
         client: Any,
         logger: logging.Logger,
     ) -> None:
@@ -52,6 +54,7 @@ class InstanceContext(Context):  # type: ignore[misc]
         self._stats = stats
         self._secrets = secrets
         self._publishers = publishers
+        self._state = state
         self._client = client
         self._logger = logger
         self._encoders: dict[str, Encoder] = {}
@@ -183,22 +186,22 @@ class InstanceContext(Context):  # type: ignore[misc]
                 return
         raise ValueError(f"ack: {topic!r} is not an input topic of {self._function.key}")
 
-    # State: a later version's
+    # State: shared by all instances of the function, and kept when they end
 
-    def incr_counter(self, key: str, amount: int) -> Any:
-        raise self._no_state()
+    def incr_counter(self, key: str, amount: int) -> None:
+        """Add to a counter, atomically; one that is not there begins at 0."""
+        self._state.increment(key, amount)
 
-    def get_counter(self, key: str) -> Any:
-        raise self._no_state()
+    def get_counter(self, key: str) -> int | None:
+        return self._state.counter(key)
 
-    def del_counter(self, key: str) -> Any:
-        raise self._no_state()
+    def del_counter(self, key: str) -> None:
+        """Take a counter or a value away."""
+        self._state.delete(key)
 
-    def put_state(self, key: str, value: Any) -> Any:
-        raise self._no_state()
+    def put_state(self, key: str, value: str | bytes) -> None:
+        self._state.put(key, value)
 
-    def get_state(self, key: str) -> Any:
-        raise self._no_state()
-
-    def _no_state(self) -> Exception:
-        return RuntimeError(f"{self._function.key}: state is not enabled; no state store is configured")
+    def get_state(self, key: str) -> bytes | None:
+        """What was put there, text as UTF-8; the eight bytes of a counter."""
+        return self._state.get(key)

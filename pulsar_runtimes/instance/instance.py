@@ -21,6 +21,7 @@ from pulsar_runtimes.model.function import InstanceSpec, ProcessingGuarantees
 from .client import PulsarException, Result, pin_thread_state
 from .code import Process, UserCode, build_process
 from .context import InstanceContext
+from .function_state import FunctionState
 from .input import Input, plan_inputs
 from .last_messages import LastMessages
 from .log_topic import LogTopicHandler
@@ -85,7 +86,10 @@ class Instance:
         self._output = Output(spec, code)
         self._publishers = Publishers(client, spec)
         secrets = build_secrets_provider(spec.secrets_provider, spec.secrets_provider_config)
-        self._context = InstanceContext(spec, code, self.stats, secrets, self._publishers, client, self._logger)
+        self._state = FunctionState(spec)
+        self._context = InstanceContext(
+            spec, code, self.stats, secrets, self._publishers, self._state, client, self._logger
+        )
         self._context.inputs = self._inputs
         self._publishes = bool(function.sink.topic)
         self._has_own_memory = has_own_memory
@@ -119,6 +123,7 @@ class Instance:
             self._rest(self._grace_seconds)
             self._publishers.close()
             self._output.close()
+            self._state.close()
             if self._share is not None:
                 self._share.close()
             self._code.close()

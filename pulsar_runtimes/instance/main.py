@@ -24,6 +24,7 @@ from .control import ControlServer
 from .dependencies import Sources
 from .environment import CODE_CACHE_VARIABLE
 from .exposition import serve_metrics
+from .function_state import check_state_store
 from .instance import Instance, _one_line
 from .last_messages import LastMessages
 from .notify import Notifier
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: InstanceArguments, notifier: Notifier) -> None:
     spec = arguments.spec
     check_supported(spec.function)
+    if not notifier.managed:  # a worker of ours has looked before
+        check_state_store(spec)
     started = threading.Event()
 
     def stop() -> None:

@@ -60,3 +60,11 @@ class MetadataError(PfrunError):
 
 class OutdatedError(MetadataError):
     """Somebody changed the function meanwhile: the version that was to be written is not above the known one."""
+
+
+class StateError(PfrunError):
+    """The state of a function could not be read or written."""
+
+
+class StateKindError(StateError):
+    """A counter was to get a value, or a value to be counted."""

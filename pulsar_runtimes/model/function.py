@@ -224,6 +224,8 @@ class InstanceSpec:
     ``client_memory_bytes`` bounds what the instance's Pulsar client holds; ``None`` is no bound.
     ``first_consumer_number`` is what the client's count of its consumers starts from; only a broker that cannot tell
     apart consumers with the same number needs another than 0.
+    ``state_storage_url`` is the state store that the worker's configuration names, for an instance of any language;
+    ``embedded_state_url`` the worker's own where it names none, which pfrun's Python instance knows only.
     ``expected_health_check_seconds`` <= 0 means that nobody promises to ask.
     ``transform_file`` is the jar of the function that a sink applies to its input, empty when there is none.
     ``code_name`` and ``transform_name`` are the names these files were given with, blank for those they have.
@@ -246,6 +248,7 @@ class InstanceSpec:
     first_consumer_number: int = 0
     auth: ClientAuth | None = None
     state_storage_url: str = ""
+    embedded_state_url: str = ""
     secrets_provider: str = ""
     secrets_provider_config: Mapping[str, Any] | None = field(default=None, repr=False)
     java_arguments: tuple[str, ...] = ()
@@ -262,6 +265,11 @@ class InstanceSpec:
     @property
     def key(self) -> InstanceKey:
         return InstanceKey(self.function.key, self.instance_id)
+
+    @property
+    def python_state_url(self) -> str:
+        """The state store of pfrun's Python instance; empty when there is none."""
+        return self.state_storage_url or self.embedded_state_url
 
     @property
     def lasting(self) -> InstanceSpec:

@@ -95,6 +95,8 @@ def _own_arguments(spec: InstanceSpec) -> Iterable[str]:
         yield from ("--client_memory_bytes", str(spec.client_memory_bytes))
     if spec.first_consumer_number:
         yield from ("--first_consumer_number", str(spec.first_consumer_number))
+    if spec.embedded_state_url and not spec.state_storage_url:
+        yield from ("--state_storage_serviceurl", spec.embedded_state_url)
 
 
 def common_arguments(spec: InstanceSpec, number: str = "") -> Iterable[str]:

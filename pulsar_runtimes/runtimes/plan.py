@@ -34,6 +34,7 @@ class InstanceDefaults:
     expected_health_check_seconds: int = 30
     auth: ClientAuth | None = None
     state_storage_url: str = ""
+    embedded_state_url: str = ""
     java_arguments: tuple[str, ...] = ()
     pending_async_requests: int = 1000
     expose_admin: bool = False
@@ -68,6 +69,7 @@ def plan_instances(
             expected_health_check_seconds=defaults.expected_health_check_seconds,
             auth=defaults.auth,
             state_storage_url=defaults.state_storage_url,
+            embedded_state_url=defaults.embedded_state_url if function.language is Language.PYTHON else "",
             secrets_provider=_CLEAR_TEXT_PROVIDERS[function.language],
             java_arguments=defaults.java_arguments,
             pending_async_requests=defaults.pending_async_requests,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,8 +29,15 @@ from pulsar_runtimes.runtimes.base import LogPart
 from pulsar_runtimes.worker.worker import Worker
 
 from .errors import NotFoundError, NotReadyError, RefusedError
+from .function_state import StateAccess
 from .packages import PackageStore
 from .trigger import trigger
+
+_LAST_WRITES_SECONDS = 15.0
+"""A stop has 10 seconds of grace, and then uses force."""
+
+_LOOK_SECONDS = 0.05
+_log = logging.getLogger(__name__)
 
 
 class Record(Protocol):
@@ -68,9 +76,10 @@ class FunctionService:
         packages: PackageStore,
         *,
         client: Callable[[], Any],
+        state_url: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``client`` gives the worker's own Pulsar client."""
+        """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions."""
         self.worker = worker
         self.packages = packages
         self._record = record
@@ -79,6 +88,7 @@ class FunctionService:
         self._changing = threading.Lock()
         self._problems: dict[FunctionKey, str] = {}
         self._taken: set[FunctionKey] = set()
+        self.state = StateAccess(state_url, lambda key: key in self.functions())
 
     def take(self, key: FunctionKey, registration: Registration | None, numbers: Collection[int]) -> None:
         """Run these instances of a function from now on, and no others; ``None`` when the function is gone.
@@ -182,10 +192,31 @@ class FunctionService:
             self._record.put(replace(before, function=function, package=package, version=before.version + 1))
 
     def deregister(self, key: FunctionKey) -> None:
-        """Stop a function and forget it."""
+        """Stop a function and forget it, and its state when none of its instances is there any more.
+
+        It waits for them no longer than a stop may take. A failure to take the state away is logged.
+        """
         with self._changing:
             registration = self._changeable(key)
             self._record.delete(replace(registration, version=registration.version + 1))
+        if self.state.enabled:
+            self._forget_state(key)
+
+    def _forget_state(self, key: FunctionKey) -> None:
+        """Instances that are still there would bring it back. The wait is for them alone: other changes go on."""
+        deadline = time.monotonic() + _LAST_WRITES_SECONDS
+        while any(seen.key == key and seen.instances for seen in self.worker.statuses()):
+            if time.monotonic() > deadline:
+                _log.error("%s: its instances are still there, and may write state after it is taken away", key)
+                break
+            time.sleep(_LOOK_SECONDS)
+        with self._changing:
+            if key in self.functions():  # somebody has registered another one of that name
+                return
+            try:
+                self.state.forget(key)
+            except PfrunError as error:
+                _log.error("%s: its state stays: %s", key, error)
 
     def set_stopped(self, key: FunctionKey, instance_id: int | None, *, stopped: bool) -> None:
         """Stop or start an instance, or all (``None``). Returns when it is decided, not when it is done."""

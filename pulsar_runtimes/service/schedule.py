@@ -13,7 +13,7 @@ from pulsar_runtimes.metadata.records import Assignment, UnreadableRegistration
 from pulsar_runtimes.model.function import DEFAULT_RESOURCES
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
-from pulsar_runtimes.runtimes.registry import PlugPoint
+from pulsar_runtimes.plug_point import PlugPoint
 
 ENTRY_POINT_GROUP = "pulsar_runtimes.schedulers"
 ROUND_ROBIN = "org.apache.pulsar.functions.worker.scheduler.RoundRobinScheduler"

@@ -1,7 +1,7 @@
-"""What a backend's tests need: the conformance class, fakes that keep the contract, and builders of specs.
+"""What a backend's tests need: the conformance classes, fakes that keep the contract, and builders of specs.
 
 Shipped with pfrun for third parties; nothing but tests imports it. Each name is imported when first used, so
-only :class:`RuntimeFactoryConformance` needs pytest.
+only the conformance classes need pytest.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .conformance import RuntimeFactoryConformance
     from .fakes import FakeRuntime, FakeRuntimeFactory, Script
     from .specs import function_spec, instance_spec
+    from .state_conformance import StateStoreConformance
 
 __all__ = [
     "FakeClock",
@@ -21,6 +22,7 @@ __all__ = [
     "FakeRuntimeFactory",
     "RuntimeFactoryConformance",
     "Script",
+    "StateStoreConformance",
     "function_spec",
     "instance_spec",
 ]
@@ -31,6 +33,7 @@ _MODULES = {
     "FakeRuntimeFactory": "fakes",
     "RuntimeFactoryConformance": "conformance",
     "Script": "fakes",
+    "StateStoreConformance": "state_conformance",
     "function_spec": "specs",
     "instance_spec": "specs",
 }

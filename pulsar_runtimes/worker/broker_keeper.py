@@ -10,7 +10,7 @@ from pathlib import Path
 from pulsar_runtimes.brokers.base import ENTRY_POINT_GROUP, Broker
 from pulsar_runtimes.model.errors import BrokerError
 from pulsar_runtimes.model.observation import Phase
-from pulsar_runtimes.runtimes.registry import PlugPoint
+from pulsar_runtimes.plug_point import PlugPoint
 from pulsar_runtimes.supervisor.policy import RestartPolicy
 
 EMBEDDED_BROKER = "pulsar-lite"

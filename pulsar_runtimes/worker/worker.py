@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.greeting import read_server_version
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import DEFAULT_SECRETS_CONFIGURATOR, WorkerConfig
-from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem, StateError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
@@ -31,6 +31,8 @@ from pulsar_runtimes.runtimes.base import (
 from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
+from pulsar_runtimes.state.registry import open_state_store
+from pulsar_runtimes.state.sqlite_store import sqlite_url
 from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.supervisor.supervisor import Supervisor
 
@@ -55,6 +57,15 @@ def default_state_dir(environment: Mapping[str, str]) -> Path:
         return Path(named).absolute()
     base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~"), ".local/state").expanduser())
     return Path(base) / "pfrun"
+
+
+def _state_store_warnings(config: WorkerConfig) -> Iterator[Problem]:
+    if url := config.state_storage_service_url:
+        try:
+            open_state_store(url).close()
+        except StateError as error:
+            reason = str(error).removeprefix("stateStorageServiceUrl: ")
+            yield Problem("stateStorageServiceUrl", f"pfrun itself cannot use it: {reason}", config.file)
 
 
 class Worker:
@@ -106,7 +117,11 @@ class Worker:
         section = self.config.runtime_section
         factory = factory_class.from_config(section, context)
         section.warn_unread()
-        self.warnings: tuple[Problem, ...] = (*self.config.warnings, *section.warnings)
+        self.warnings: tuple[Problem, ...] = (
+            *self.config.warnings,
+            *section.warnings,
+            *_state_store_warnings(self.config),
+        )
         return factory
 
     def _need_what_the_reference_needs(self) -> None:
@@ -135,6 +150,19 @@ class Worker:
     def broker_limits(self) -> BrokerLimits:
         """What the broker lacks, as far as it is known; all of it once the worker was started."""
         return self._broker_limits
+
+    @property
+    def embedded_state_url(self) -> str:
+        """The state store beside the embedded broker; empty when the configuration names a broker or a state store."""
+        config = self.config
+        if config.pulsar_service_url or config.state_storage_service_url:
+            return ""
+        return sqlite_url(self.state_dir / "function-state.db")
+
+    @property
+    def state_url(self) -> str:
+        """Where functions keep their state; empty when they cannot."""
+        return self.config.state_storage_service_url or self.embedded_state_url
 
     def _wake(self) -> None:
         supervisor: Supervisor | None = getattr(self, "_supervisor", None)
@@ -280,6 +308,7 @@ class Worker:
             expected_health_check_seconds=config.expected_health_check_seconds,
             auth=config.broker_client_auth,
             state_storage_url=config.state_storage_service_url,
+            embedded_state_url=self.embedded_state_url,
             java_arguments=config.additional_java_runtime_arguments,
             pending_async_requests=config.max_pending_async_requests,
             expose_admin=config.expose_admin_client_enabled,

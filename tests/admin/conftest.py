@@ -163,7 +163,9 @@ def serve_worker(
     """The admin API of ``worker``, which is alone, until ``open_`` ends."""
     cluster = kept or Kept()
     packages = PackageStore(directory / "packages")
-    service = cluster.service = FunctionService(worker, cluster, packages, client=lambda: pulsar_client)
+    service = cluster.service = FunctionService(
+        worker, cluster, packages, client=lambda: pulsar_client, state_url=worker.state_url
+    )
     for key in cluster.registrations():
         cluster.give(key)
     metrics = MetricsPage(worker, "test", period_seconds=0.1)

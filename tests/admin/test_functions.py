@@ -100,7 +100,6 @@ def test_an_unknown_function_is_404_and_for_an_update_400(api: Api) -> None:
         api.get("nosuch", "/stats"),
         api.get("nosuch", "/0/status"),
         api.get("nosuch", "/download"),
-        api.get("nosuch", "/state/k"),
         api.post("nosuch", "/start"),
         api.post("nosuch", "/0/restart"),
         api.post("nosuch", "/trigger", data="x"),

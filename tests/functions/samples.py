@@ -129,6 +129,16 @@ class Surroundings(Function):
         )
 
 
+class CountWords(Function):
+    """Keeps how often each word came, and the last message; answers with the counts of its words."""
+
+    def process(self, input, context):
+        context.put_state("last", input)
+        for word in input.split():
+            context.incr_counter(word, 1)
+        return json.dumps({word: context.get_counter(word) for word in input.split()})
+
+
 class Hog(Function):
     """Takes as much memory as the message says, in MiB, and uses all of it."""
 

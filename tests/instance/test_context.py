@@ -9,13 +9,18 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pulsar
 import pytest
 
 from pulsar_runtimes.instance.context import InstanceContext
+from pulsar_runtimes.instance.function_state import NO_STORE
+from pulsar_runtimes.model.errors import StateKindError
 from pulsar_runtimes.model.function import ConsumerSpec, InstanceSpec, ProcessingGuarantees, SinkSpec
+from pulsar_runtimes.state.base import StateValue
+from pulsar_runtimes.state.sqlite_store import SqliteStateStore, sqlite_url
 from tests.instance.workbench import Workbench
 from tests.waiting import until
 
@@ -155,7 +160,72 @@ def test_state_is_refused_with_a_clear_error(call: Look, workbench: Workbench) -
         return str(caught.value)
 
     said = seen_by_a_function(workbench, look)
-    assert said == "public/default/f: state is not enabled; no state store is configured"
+    assert said == f"public/default/f: {NO_STORE}"
+
+
+# State: shared by all instances of the function
+
+
+@pytest.fixture
+def stateful(workbench: Workbench, tmp_path: Path) -> InstanceSpec:
+    return replace(workbench.spec(output=False), embedded_state_url=sqlite_url(tmp_path / "state.db"))
+
+
+def test_counters_and_values_are_kept(stateful: InstanceSpec, workbench: Workbench, tmp_path: Path) -> None:
+    def look(context: Any) -> list[Any]:
+        seen = [context.get_counter("n"), context.get_state("s")]
+        context.incr_counter("n", 5)
+        context.incr_counter("n", -7)
+        context.put_state("s", "text é")
+        context.put_state("b", b"\x00\xff")
+        seen += [context.get_counter("n"), context.get_state("n"), context.get_state("s"), context.get_state("b")]
+        context.del_counter("n")
+        context.del_counter("s")
+        return [*seen, context.get_counter("n"), context.get_state("s")]
+
+    seen = seen_by_a_function(workbench, look, stateful)
+    assert seen == [None, None, -2, b"\xff" * 7 + b"\xfe", "text é".encode(), b"\x00\xff", None, None]
+    store = SqliteStateStore(tmp_path / "state.db")
+    assert store.get(stateful.function.key, "b") == StateValue(b"\x00\xff", 0)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda c: c.get_counter("text"), StateKindError),
+        (lambda c: c.incr_counter("text", 1), StateKindError),
+        (lambda c: c.put_state("counter", "x"), StateKindError),
+        (lambda c: c.incr_counter("counter", 1.5), ValueError),
+        (lambda c: c.incr_counter("counter", 1 << 63), ValueError),
+        (lambda c: c.put_state("text", 5), TypeError),
+        (lambda c: c.put_state("text", None), TypeError),
+    ],
+)
+def test_state_that_cannot_be_is_refused(
+    call: Look, error: type[Exception], stateful: InstanceSpec, workbench: Workbench
+) -> None:
+    def look(context: Any) -> list[Any]:
+        context.put_state("text", "12345678")
+        context.incr_counter("counter", 1)
+        with pytest.raises(error):
+            call(context)
+        return [context.get_state("text"), context.get_counter("counter")]
+
+    assert seen_by_a_function(workbench, look, stateful) == [b"12345678", 1]
+
+
+def test_a_store_that_is_configured_counts_before_the_embedded_one(
+    stateful: InstanceSpec, workbench: Workbench, tmp_path: Path
+) -> None:
+    spec = replace(stateful, state_storage_url=sqlite_url(tmp_path / "configured.db"))
+    assert not seen_by_a_function(workbench, lambda context: context.put_state("k", "v"), spec)
+    assert (tmp_path / "configured.db").is_file() and not (tmp_path / "state.db").exists()
+
+
+def test_a_function_without_state_opens_no_store(stateful: InstanceSpec, workbench: Workbench, tmp_path: Path) -> None:
+    assert seen_by_a_function(workbench, lambda context: context.get_instance_id(), stateful) == 0
+    assert not (tmp_path / "state.db").exists()
 
 
 def test_a_metric_is_summed_over_calls(workbench: Workbench) -> None:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,6 +113,8 @@ class Standalone:
     identity: ProcessIdentity
     metadata_url: str = ""
     """Of its ZooKeeper; empty without one."""
+    table_service_url: str = ""
+    """BookKeeper's, where functions keep state; empty unless it was started with one."""
     child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
     """Only in the process that started it, which has to reap it."""
 
@@ -131,13 +133,16 @@ class Standalone:
 class _Ports:
     """Kept with the data, so that clients find a Pulsar again that was stopped and started.
 
-    The bookie finds a port by itself, and keeps it.
+    The last three are those of a Pulsar with a table service. In another one the bookie finds a port by itself, and
+    keeps it.
     """
 
     broker: int
     web: int
     worker: int
-    zookeeper: int = 0
+    zookeeper: int
+    bookie: int
+    table_service: int
 
 
 def start(
@@ -148,6 +153,7 @@ def start(
     functions_worker: FunctionsWorker | None = None,
     worker_settings: Mapping[str, Any] | None = None,
     with_zookeeper: bool = False,
+    table_service: bool = False,
     broker_settings: Mapping[str, str] | None = None,
     token: str = "",
     dies_with_caller: bool = False,
@@ -155,9 +161,10 @@ def start(
     """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
 
     ``worker_settings`` are keys of ``functions_worker.yml``; those of its runtime factory are added to ours.
-    ``with_zookeeper`` keeps the metadata in a ZooKeeper, which a worker in a process of its own needs; that listens on
-    all addresses. ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super
-    user. ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
+    ``with_zookeeper`` keeps the metadata in a ZooKeeper, which a worker in a process of its own needs, and
+    ``table_service`` brings BookKeeper's, with a ZooKeeper: both listen on all addresses, and cannot be told otherwise.
+    ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super user.
+    ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
     ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
     """
     directory = directory.absolute()
@@ -169,10 +176,18 @@ def start(
     command = [
         java,
         *_java_options(home, directory),
-        *_arguments(directory, ports, functions_worker, worker_settings or {}, broker_settings or {}),
+        *_arguments(
+            directory,
+            ports,
+            functions_worker,
+            worker_settings or {},
+            broker_settings or {},
+            table_service=table_service,
+        ),
     ]
-    if with_zookeeper:
+    if with_zookeeper and not table_service:
         command += ["--zookeeper-port", str(ports.zookeeper), "--zookeeper-dir", f"{directory}/data/zookeeper"]
+    if with_zookeeper or table_service:
         environment = {**environment, "PULSAR_STANDALONE_USE_ZOOKEEPER": "1"}
     if dies_with_caller and (setpriv := shutil.which("setpriv", path=environment.get("PATH", os.defpath))):
         command = [setpriv, "--pdeathsig", "KILL", *command]
@@ -181,7 +196,7 @@ def start(
         child = subprocess.Popen(
             command,
             cwd=directory,  # it makes packages-storage, download and logs in its working directory
-            env=dict(environment),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -193,7 +208,8 @@ def start(
         home=home,
         directory=directory,
         identity=ProcessIdentity.of(child.pid),
-        metadata_url=f"zk:{_LOOPBACK}:{ports.zookeeper}" if with_zookeeper else "",
+        metadata_url=f"zk:{_LOOPBACK}:{ports.zookeeper}" if with_zookeeper or table_service else "",
+        table_service_url=f"bk://{_LOOPBACK}:{ports.table_service}" if table_service else "",
         child=child,
     )
     try:
@@ -213,7 +229,14 @@ def read(directory: Path) -> Standalone | None:
     identity = ProcessIdentity(record["pid"], record["startTime"])
     if not identity.is_alive():
         return None
-    return Standalone(record["serviceUrl"], record["adminUrl"], Path(record["home"]), directory.absolute(), identity)
+    return Standalone(
+        service_url=record["serviceUrl"],
+        admin_url=record["adminUrl"],
+        home=Path(record["home"]),
+        directory=directory.absolute(),
+        identity=identity,
+        table_service_url=record["tableServiceUrl"],
+    )
 
 
 def _java_options(home: Path, directory: Path) -> list[str]:
@@ -252,6 +275,8 @@ def _arguments(
     functions_worker: FunctionsWorker | None,
     worker_settings: Mapping[str, Any],
     broker_settings: Mapping[str, str],
+    *,
+    table_service: bool,
 ) -> list[str]:
     """The class and its arguments; writes the files that they name."""
     broker_file = directory / "standalone.conf"
@@ -260,7 +285,11 @@ def _arguments(
     arguments = ["org.apache.pulsar.PulsarStandaloneStarter", "--config", str(broker_file)]
     arguments += ["--advertised-address", _LOOPBACK]
     arguments += ["--bookkeeper-dir", f"{directory}/data/bookkeeper", "--metadata-dir", f"{directory}/data/metadata"]
-    arguments += ["--no-stream-storage"]
+    if table_service:
+        arguments += ["--zookeeper-port", f"{ports.zookeeper}", "--bookkeeper-port", f"{ports.bookie}"]
+        arguments += ["--stream-storage-port", f"{ports.table_service}"]
+    else:
+        arguments += ["--no-stream-storage"]
     if functions_worker is None:
         return [*arguments, "--no-functions-worker"]
     factory, runtime = _FACTORIES[functions_worker]
@@ -309,7 +338,7 @@ def _free_ports() -> _Ports:
     """Ports that nobody has now. All are held at once, so that they differ."""
     with contextlib.ExitStack() as held:
         numbers = []
-        for _ in range(4):
+        for _ in fields(_Ports):
             one = held.enter_context(socket.socket())
             one.bind((_LOOPBACK, 0))
             numbers.append(one.getsockname()[1])
@@ -324,6 +353,7 @@ def _write_record(running: Standalone, ports: _Ports) -> None:
     record = {
         "serviceUrl": running.service_url,
         "adminUrl": running.admin_url,
+        "tableServiceUrl": running.table_service_url,
         "home": str(running.home),
         "pid": running.identity.pid,
         "startTime": running.identity.start_time,

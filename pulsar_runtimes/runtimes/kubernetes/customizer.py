@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.model.function import FunctionSpec
-from pulsar_runtimes.runtimes.registry import PlugPoint
+from pulsar_runtimes.plug_point import PlugPoint
 
 
 class ManifestCustomizer(abc.ABC):

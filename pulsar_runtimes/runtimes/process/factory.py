@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from pulsar_runtimes.config.section import MISSING, Section
 from pulsar_runtimes.config.worker import CLEAR_TEXT_AUTH_PROVIDER, TOKEN_PLUGIN
+from pulsar_runtimes.instance.function_state import check_state_store
 from pulsar_runtimes.instance.support import check_supported
 from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import InstanceSpec, Language
@@ -104,15 +105,27 @@ class ProcessRuntimeFactory(RuntimeFactory):
         match spec.function.language:
             case Language.JAVA:
                 self._need_program(spec, "java")
+                self._need_known_store(spec)
                 self._need_file(spec, places.java.instance_jar, "javaInstanceJarLocation, or PULSAR_HOME")
             case Language.PYTHON if not (places.python_instance or self._strict_reference):
                 check_supported(spec.function)
+                check_state_store(spec)
             case Language.PYTHON:
                 self._need_program(spec, "python3")
+                self._need_known_store(spec)
                 self._need_file(spec, places.python_instance, "pythonInstanceLocation")
             case Language.GO:
                 if spec.function.package and not os.access(spec.code_file, os.X_OK):
                     raise AdmissionError(f"{spec.function.key}: {spec.code_file}: a Go program must be executable")
+
+    def _need_known_store(self, spec: InstanceSpec) -> None:
+        """Apache Pulsar's own instances speak to BookKeeper themselves, and end when the URL is another one."""
+        url = spec.state_storage_url
+        if url and not url.startswith("bk://") and not self._strict_reference:
+            raise AdmissionError(
+                f"{spec.function.key}: stateStorageServiceUrl: Apache Pulsar's own instance knows bk://host:port only "
+                f"(got {url!r}); pfrun's Python instance can use it"
+            )
 
     def _need_program(self, spec: InstanceSpec, program: str) -> None:
         if shutil.which(program, path=self._context.environment.get("PATH")) is None:

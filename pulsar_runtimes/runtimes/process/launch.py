@@ -165,7 +165,8 @@ def _reference_python(
 def _reference_python_command(
     spec: InstanceSpec, places: Places, dependencies: PythonDependencies | None = None
 ) -> list[str]:
-    spec = replace(spec, client_memory_bytes=None, first_consumer_number=0)  # it has no options for these
+    # It has no options for these, and does not know the embedded state store.
+    spec = replace(spec, client_memory_bytes=None, first_consumer_number=0, embedded_state_url="")
     arguments = python_arguments(
         spec,
         logging_directory=places.log_directory,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.instance.function_state import check_state_store
 from pulsar_runtimes.instance.memory import MemoryBudget
 from pulsar_runtimes.instance.support import check_supported
 from pulsar_runtimes.model.errors import AdmissionError
@@ -68,6 +69,7 @@ class ThreadRuntimeFactory(RuntimeFactory):
             raise AdmissionError(f"{spec.function.key}: strictReference: the thread runtime runs Java only")
         check_language(self, spec)
         check_supported(spec.function)
+        check_state_store(spec)
         if spec.function.runtime_flags:
             raise AdmissionError(
                 f"{spec.function.key}: runtimeFlags (got {spec.function.runtime_flags!r}): a thread has no interpreter "
