@@ -65,6 +65,7 @@ class StateStore(abc.ABC):
     def from_url(cls, url: str) -> Self:
         """The store that ``url`` names. Opens nothing yet: a store is made where it may never be used.
 
+        A URL holds no secret, as it is shown and stands on command lines; a store that needs one finds it elsewhere.
         ``StateError`` when the URL cannot be right, or something is not installed that the store needs.
         """
 

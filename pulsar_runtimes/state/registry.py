@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from pulsar_runtimes.model.errors import RegistryError, StateError
 from pulsar_runtimes.plug_point import PlugPoint
 
@@ -20,8 +18,8 @@ STATE_STORES = PlugPoint(
 
 def open_state_store(url: str) -> StateStore:
     """The store that ``url`` names; nothing is connected yet. ``StateError`` says why it cannot be used."""
-    scheme = urlsplit(url).scheme
-    if not scheme:
+    scheme, colon, _ = url.partition("://")
+    if not (scheme and colon):
         raise StateError(f"stateStorageServiceUrl: must be scheme://place (got {url!r})")
     try:
         return STATE_STORES.find(scheme).from_url(url)

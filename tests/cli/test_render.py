@@ -37,6 +37,7 @@ def test_the_command_lines_of_processes_are_as_reviewed(
         {
             "<PYTHON>": sys.executable,
             "<PLACE>": str(place),
+            "<STATE>": str(place.parent / "state"),
             "<PACKAGE>": str(Path(pulsar_runtimes.__file__).parent),
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -51,8 +51,8 @@ def api(started: Daemon) -> httpx.Client:
     return httpx.Client(base_url=found[1], timeout=30)
 
 
-def register(client: httpx.Client, code: Path) -> httpx.Response:
-    files: dict[str, Any] = {"functionConfig": (None, json.dumps(CONFIG)), "data": (code.name, code.read_bytes())}
+def register(client: httpx.Client, code: Path, config: Mapping[str, Any] = CONFIG) -> httpx.Response:
+    files: dict[str, Any] = {"functionConfig": (None, json.dumps(config)), "data": (code.name, code.read_bytes())}
     return client.post(FUNCTION, files=files)
 
 
@@ -81,6 +81,34 @@ def test_what_is_registered_runs_again_after_the_worker_was_killed(start: Start,
     third = start()
     with api(third) as client:
         assert client.get("/admin/v3/functions/public/default").json() == []
+
+
+def test_state_is_kept_by_the_embedded_store_when_the_worker_was_killed(start: Start, place: Path) -> None:
+    counting = CONFIG | {"className": "samples.CountWords", "parallelism": 2}
+
+    def count(client: httpx.Client, text: str) -> dict[str, int]:
+        answer = client.post(f"{FUNCTION}/trigger", files={"data": (None, text)})
+        counted: dict[str, int] = json.loads(answer.text) if answer.status_code == 200 and answer.text else {}
+        return counted
+
+    first = start()
+    with api(first) as client:
+        assert register(client, place / "samples.py", counting).status_code == 204
+        until(lambda: client.get(f"{FUNCTION}/status").json().get("numRunning"), lambda running: running == 2)
+        assert count(client, "a b a") == {"a": 2, "b": 1}
+        assert client.get(f"{FUNCTION}/state/a").json() == {"key": "a", "numberValue": 2, "version": 1}
+        first.signal(SIGKILL)
+        first.wait()
+
+    second = start()
+    with api(second) as client:
+        assert client.get(f"{FUNCTION}/state/a").json() == {"key": "a", "numberValue": 2, "version": 1}
+        until(lambda: client.get(f"{FUNCTION}/status").json().get("numRunning"), lambda running: running == 2)
+        assert count(client, "a c") == {"a": 3, "c": 1}
+        assert client.delete(FUNCTION).status_code == 204
+        assert register(client, place / "samples.py", counting).status_code == 204
+        assert client.get(f"{FUNCTION}/state/a").json() == {"reason": "key 'a' doesn't exist."}
+    assert second.stop() == 0
 
 
 def test_the_format_of_a_compacted_topic_works_as_well(start: Start, place: Path) -> None:

@@ -140,6 +140,13 @@ def test_the_state_store_stands_before_the_health_check_interval() -> None:
     assert given[place : place + 3] == ["--state_storage_serviceurl", "bk://h:4181", "--expected_healthcheck_interval"]
 
 
+def test_the_embedded_state_store_is_given_where_none_is_configured() -> None:
+    embedded = replace(INSTANCE, embedded_state_url="sqlite:///state.db")
+    assert arguments(embedded) == [*MEASURED, "--state_storage_serviceurl", "sqlite:///state.db"]
+    configured = replace(embedded, state_storage_url="bk://h:4181")
+    assert arguments(configured) == arguments(replace(INSTANCE, state_storage_url="bk://h:4181"))
+
+
 def test_what_only_pfrun_knows_stands_behind_what_the_reference_gives() -> None:
     given = arguments(replace(INSTANCE, client_memory_bytes=1 << 20, first_consumer_number=3))
     assert given == [*MEASURED, "--client_memory_bytes", "1048576", "--first_consumer_number", "3"]

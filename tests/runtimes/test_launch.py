@@ -18,7 +18,7 @@ from pulsar_runtimes.runtimes.base import FactoryContext
 from pulsar_runtimes.runtimes.command import PythonDependencies
 from pulsar_runtimes.runtimes.go_command import SECRET_KEYS
 from pulsar_runtimes.runtimes.process.factory import ProcessRuntimeFactory
-from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint, plan_launch
+from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint, plan_launch, plan_reference_launch
 from pulsar_runtimes.runtimes.process.launcher import OPTIONS
 from pulsar_runtimes.runtimes.process.places import Places, read_places
 from pulsar_runtimes.testing import function_spec, instance_spec
@@ -72,6 +72,26 @@ def test_a_python_instance_with_flags_gets_its_secrets_by_file_too() -> None:
 def test_a_python_instance_without_flags_is_forked() -> None:
     launched = launch(spec_of(Language.PYTHON), places_of())
     assert launched.command is None and launched.tells and "--py" in launched.arguments
+
+
+@pytest.mark.parametrize(
+    ("language", "keys", "knows"),
+    [
+        (Language.PYTHON, {}, {"bk://h:4181", "sqlite:///state.db"}),
+        (Language.PYTHON, {"pythonInstanceLocation": "/opt/python_instance_main.py"}, {"bk://h:4181"}),
+        (Language.JAVA, {}, {"bk://h:4181"}),
+    ],
+)
+def test_only_our_python_instance_is_told_of_the_embedded_state_store(
+    language: Language, keys: dict[str, Any], knows: set[str]
+) -> None:
+    spec = replace(spec_of(language), embedded_state_url="sqlite:///state.db")
+    told = set()
+    for each in (spec, replace(spec, state_storage_url="bk://h:4181")):
+        for planned in (launch(each, places_of(**keys)), plan_reference_launch(each, places_of(**keys))):
+            words = [*(planned.command or ()), *planned.arguments]
+            told |= {word for word in words if word.startswith(("bk://", "sqlite://"))}
+    assert told == knows
 
 
 def test_java_gets_its_argument_file_last_and_the_memory_limit_as_direct_memory() -> None:
