@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from .output import print_json, print_problems, print_table, print_title, print_
 from .workload import LoadedFunction, Workload, load_workload
 
 _DEFAULT = "default"
+_STATE = "stateStorageServiceUrl"
 _NO_TABLE = "Apache Pulsar's own instance runs it, so that what it does with each setting counts"
 
 
@@ -76,7 +78,21 @@ def _worker_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:
     below = f"{worker.config.runtime_section.path}."
     for setting in worker.config.settings:
         if not setting.key.startswith(below) and (every or setting.origin != _DEFAULT):
-            yield setting
+            yield replace(setting, note=_state_note(worker)) if setting.key == _STATE else setting
+
+
+def _state_note(worker: Worker) -> str:
+    """What becomes of the state of functions on this worker."""
+    for warning in worker.warnings:
+        if warning.path == _STATE:
+            return warning.message
+    if not worker.state_url:
+        return "absent, and the broker is not the embedded one: functions have no state"
+    if worker.embedded_state_url:
+        return f"absent: pfrun's Python instances keep state in {worker.embedded_state_url}"
+    if worker.state_url.startswith("bk://"):
+        return "Java and Python functions keep state there"
+    return "Python functions keep state there; Java functions are refused"
 
 
 def _runtime_settings(worker: Worker, *, every: bool) -> Iterator[Setting]:

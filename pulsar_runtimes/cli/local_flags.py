@@ -207,9 +207,10 @@ LOCAL_FLAGS = (
         "--tls-trust-cert-path --tls_trust_cert_path", "tlsTrustCertsFilePath", "The certificates to trust.", Form.FILE
     ),
     _refused("--function-type -t", "pfrun has no built-in functions; give the code as --py, --jar or --go"),
-    _refused(
+    _worker(
         "--state-storage-service-url --stateStorageServiceUrl",
-        "this version of pfrun has no state store for functions",
+        "stateStorageServiceUrl",
+        "Where functions keep their state.",
     ),
     _refused("--metrics-port-start --metricsPortStart", "each instance chooses its own free port for metrics"),
     _refused("--instance-id-offset --instanceIdOffset", "this version of pfrun always counts instances from 0"),

@@ -254,8 +254,7 @@ class WorkerSettings:
     state_storage_service_url: str = key(
         "stateStorageServiceUrl",
         "",
-        note="bk:// for Java and Python, other stores for Python; blank: a file of SQLite's for Python beside the "
-        "embedded broker, else functions have no state",
+        note="blank: beside the embedded broker Python functions keep state in a file, else functions have none",
     )
     state_storage_provider_implementation: str = key(
         "stateStorageProviderImplementation",

@@ -101,6 +101,21 @@ def test_defaults_are_shown_when_asked_for(settings: Settings, write: Write) -> 
     assert (told["value"], told["origin"]) == ("1000", "default")
 
 
+@pytest.mark.parametrize(
+    ("keys", "note"),
+    [
+        ("", "absent: pfrun's Python instances keep state in sqlite:///"),
+        ("pulsarServiceUrl: pulsar://h", "absent, and the broker is not the embedded one: functions have no state"),
+        ("stateStorageServiceUrl: bk://h:4181", "Java and Python functions keep state there"),
+        ("stateStorageServiceUrl: sqlite:///s.db", "Python functions keep state there; Java functions are refused"),
+        ("stateStorageServiceUrl: redsi://h", "pfrun itself cannot use it: no state store named 'redsi'; installed: "),
+    ],
+)
+def test_it_is_told_where_functions_keep_state(keys: str, note: str, settings: Settings, write: Write) -> None:
+    told = settings("worker", "--conf", write("w.yml", f"workerId: w\n{keys}\n"), "--all")
+    assert told["stateStorageServiceUrl"]["note"].startswith(note)
+
+
 def test_keys_that_the_runtime_does_not_know_have_no_effect(settings: Settings, write: Write) -> None:
     told = settings("runtime", "-c", write("worker.yml", f"{WORKER}  threadGroupNam: x\n"))
     assert told["functionRuntimeFactoryConfigs.threadGroupName"]["use"] == "honoured"

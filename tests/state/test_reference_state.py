@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,9 @@ import httpx
 import pulsar
 import pytest
 
-from pulsar_runtimes.admin.app import build_app
-from pulsar_runtimes.admin.server import AdminServer
 from pulsar_runtimes.model.names import FunctionKey
-from pulsar_runtimes.service.functions import FunctionService
-from pulsar_runtimes.service.metrics import MetricsPage
-from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.state.registry import open_state_store
-from tests.admin.conftest import FUNCTIONS, Api, Kept, parts
+from tests.admin.conftest import FUNCTIONS, Api, parts, serve_worker
 from tests.admin.test_state import PUTS
 from tests.standalone.standalone import Standalone
 from tests.waiting import until
@@ -38,6 +34,13 @@ def name(topic: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
+def config(topic: Callable[[str], str]) -> dict[str, Any]:
+    """Of a Python function that counts words."""
+    topics = {"inputs": [topic("in")], "output": topic("out")}
+    return {"className": "samples.CountWords", "runtime": "PYTHON", **topics}
+
+
+@pytest.fixture
 def java(pulsar_table_service: Standalone) -> Iterator[httpx.Client]:
     """The admin API of Apache Pulsar's own worker."""
     with httpx.Client(base_url=pulsar_table_service.admin_url, timeout=60) as client:
@@ -51,13 +54,9 @@ def ours(run: Run, tmp_path: Path, pulsar_table_service: Standalone) -> Iterator
     keys = {"pulsarServiceUrl": standalone.service_url, "stateStorageServiceUrl": standalone.table_service_url}
     worker = run("process", **keys)
     client = pulsar.Client(standalone.service_url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
-    packages = PackageStore(tmp_path / "packages")
-    service = FunctionService(worker, Kept(), packages, client=lambda: client, state_url=worker.state_url)
-    app = build_app(service, MetricsPage(worker, "test"), worker_id="w", host="127.0.0.1", port=1)
-    with (
-        AdminServer(app, "127.0.0.1", 0) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as http,
-    ):
+    with ExitStack() as open_:
+        server, service = serve_worker(worker, tmp_path, client, open_)
+        http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60))
         yield Api(http, service)
     client.close()
 
@@ -86,10 +85,9 @@ def register_java(java: httpx.Client, home: Path, name: str) -> None:
 
 
 def test_both_answer_alike_and_see_the_same(
-    java: httpx.Client, ours: Api, name: str, pulsar_table_service: Standalone, topic: Callable[[str], str]
+    java: httpx.Client, ours: Api, name: str, pulsar_table_service: Standalone, config: dict[str, Any]
 ) -> None:
     register_java(java, pulsar_table_service.home, name)
-    config = {"className": "samples.CountWords", "inputs": [topic("in")], "output": topic("out"), "runtime": "PYTHON"}
     assert ours.register(name, **config).status_code == 204
     asks = [asking(java, name), asking(ours.http, name)]
     for number, (given, shown) in enumerate(PUTS):
@@ -122,9 +120,8 @@ def test_both_answer_alike_and_see_the_same(
 
 
 def test_a_function_that_is_deregistered_takes_its_table_along(
-    ours: Api, name: str, pulsar_table_service: Standalone, topic: Callable[[str], str]
+    ours: Api, name: str, pulsar_table_service: Standalone, config: dict[str, Any]
 ) -> None:
-    config = {"className": "samples.CountWords", "inputs": [topic("in")], "output": topic("out"), "runtime": "PYTHON"}
     for _ in range(2):
         assert ours.register(name, **config).status_code == 204
         ours.await_running(name, 1)
