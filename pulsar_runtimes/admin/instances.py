@@ -10,9 +10,9 @@ from pulsar_runtimes.metadata.election import Member
 from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.service.errors import RefusedError
-from pulsar_runtimes.service.functions import FunctionService
+from pulsar_runtimes.service.functions import FunctionService, Seen
 
-from .status_forms import Form, Seen, instance_stats_form, instance_status_form
+from .status_forms import Form, instance_stats_form, instance_status_form
 
 _THREADS = 16
 

@@ -11,9 +11,7 @@ from typing import Any
 
 from pulsar_runtimes.model.observation import InstanceStats
 from pulsar_runtimes.model.status import End, InstanceStatus, State
-
-Seen = tuple[int, InstanceStatus | None, bool]
-"""An instance's number, what is seen of it, and whether somebody stopped it."""
+from pulsar_runtimes.service.functions import Seen
 
 _NOTHING = InstanceStats()
 

@@ -114,8 +114,8 @@ class WorkerRoutes:
     def _function_metrics(self, request: Request) -> list[dict[str, Any]]:
         return [
             {"name": str(InstanceKey(key, number)), "metrics": instance_stats_form(status.stats)}
-            for key in self._service.functions()
-            for number, status, _ in self._service.status(key)
+            for key, instances in self._service.statuses(stats=True).items()
+            for number, status, _ in instances
             if status is not None
         ]
 

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -32,6 +32,9 @@ from .errors import NotFoundError, NotReadyError, RefusedError
 from .function_state import StateAccess
 from .packages import PackageStore
 from .trigger import trigger
+
+Seen = tuple[int, InstanceStatus | None, bool]
+"""An instance's number, what is seen of it (``None``: it is not there), and whether somebody stopped it."""
 
 _LAST_WRITES_SECONDS = 15.0
 """A stop has 10 seconds of grace, and then uses force."""
@@ -142,7 +145,7 @@ class FunctionService:
         registration = self._record.registrations().get(key)
         if registration is not None:
             return registration
-        given = self._given().get(key)
+        given = self.worker.function(key) if key not in self._taken else None
         if given is not None:
             return Registration(given)
         raise NotFoundError(f"Function {key.name} doesn't exist")
@@ -267,18 +270,23 @@ class FunctionService:
 
     # State
 
-    def status(self, key: FunctionKey, *, stats: bool = True) -> list[tuple[int, InstanceStatus | None, bool]]:
-        """Each instance's number, what is seen of it (``None``: it is not there), and whether it was stopped."""
+    def status(self, key: FunctionKey, *, stats: bool = True) -> list[Seen]:
+        """Each instance of one function. With ``stats`` this may wait for slow instances, some seconds at the most."""
         registration = self._registration(key)
         try:
             seen = self.worker.status(key, stats=stats)
         except PfrunError:
             seen = FunctionStatus(key, ())
-        by_number = {instance.key.instance_id: instance for instance in seen.instances}
-        return [
-            (number, by_number.get(number), registration.is_stopped(number))
-            for number in range(registration.function.parallelism)
-        ]
+        return _seen(registration, seen.instances)
+
+    def statuses(self, *, stats: bool = False) -> dict[FunctionKey, list[Seen]]:
+        """The same of every function there is, in the order of their names, seen at one moment."""
+        seen = {function.key: function.instances for function in self.worker.statuses(stats=stats)}
+        found = {}
+        for key in self.functions():
+            with contextlib.suppress(NotFoundError):  # it went away meanwhile
+                found[key] = _seen(self._registration(key), seen.get(key, ()))
+        return found
 
     def log(self, key: FunctionKey, instance_id: int, mark: str, last: int) -> LogPart:
         """What an instance wrote after ``mark``, of an earlier answer; with ``""`` its ``last`` lines.
@@ -301,6 +309,14 @@ class FunctionService:
     def trigger(self, key: FunctionKey, data: bytes, topic: str | None = None) -> bytes:
         """Send one message to the function, and its answer."""
         return trigger(self._client(), self.get(key), data, topic)
+
+
+def _seen(registration: Registration, instances: Iterable[InstanceStatus]) -> list[Seen]:
+    by_number = {instance.key.instance_id: instance for instance in instances}
+    return [
+        (number, by_number.get(number), registration.is_stopped(number))
+        for number in range(registration.function.parallelism)
+    ]
 
 
 def parse_config_text(text: str) -> dict[str, Any]:

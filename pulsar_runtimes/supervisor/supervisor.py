@@ -283,8 +283,10 @@ class Supervisor:
 
     # What is seen
 
-    def statuses(self) -> list[InstanceStatus]:
-        """Every wanted or still running instance, in the order of their keys. Does not wait for anything.
+    def statuses(self, function: FunctionKey | None = None) -> list[InstanceStatus]:
+        """Every wanted or still running instance, of all functions or of one, in the order of their keys.
+
+        Does not wait for anything.
 
         What was asked for counts at once: after ``want`` nothing that has to make room is told as running, after
         ``revive`` nothing as given up.
@@ -293,7 +295,7 @@ class Supervisor:
         nothing = Generations()
         statuses: list[InstanceStatus] = []
         with self._lock:
-            for key in {**self._wanted, **self._functions}:
+            for key in {**self._wanted, **self._functions} if function is None else (function,):
                 view = View(now, self._policy, self._wanted.get(key), key in self._revived)
                 statuses += view.of(self._functions.get(key, nothing))
         return sorted(statuses, key=lambda status: status.key)

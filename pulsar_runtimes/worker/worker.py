@@ -293,10 +293,17 @@ class Worker:
     def functions(self) -> tuple[FunctionSpec, ...]:
         """What was submitted, in the order of names; where an update failed, the function that runs in its place."""
         with self._lock:
-            for key in self._functions:
-                for spec in self._supervisor.wanted(key)[:1]:
-                    self._functions[key] = spec.function
-            return tuple(self._functions[key] for key in sorted(self._functions))
+            return tuple(self._current(key) for key in sorted(self._functions))
+
+    def function(self, key: FunctionKey) -> FunctionSpec | None:
+        """One of :meth:`functions`, ``None`` when there is none of that name."""
+        with self._lock:
+            return self._current(key) if key in self._functions else None
+
+    def _current(self, key: FunctionKey) -> FunctionSpec:
+        for spec in self._supervisor.wanted(key)[:1]:
+            self._functions[key] = spec.function
+        return self._functions[key]
 
     def plan(self, function: FunctionSpec) -> tuple[InstanceSpec, ...]:
         """The instances ``function`` consists of on this worker."""
@@ -322,7 +329,7 @@ class Worker:
     def status(self, key: FunctionKey | str, *, stats: bool = False) -> FunctionStatus:
         """One function's instances as they are seen now; with ``stats`` each is asked what it has counted."""
         key = self._known(key)
-        seen = [status for status in self._supervisor.statuses() if status.key.function == key]
+        seen = self._supervisor.statuses(key)
         return FunctionStatus(key, tuple(self._with_all_stats(seen) if stats else seen))
 
     def statuses(self, *, stats: bool = False) -> tuple[FunctionStatus, ...]:

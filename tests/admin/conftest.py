@@ -158,7 +158,7 @@ def _serve(
 
 
 def serve_worker(
-    worker: Worker, directory: Path, pulsar_client: pulsar.Client, open_: ExitStack, kept: Kept | None = None
+    worker: Worker, directory: Path, pulsar_client: pulsar.Client | None, open_: ExitStack, kept: Kept | None = None
 ) -> tuple[AdminServer, FunctionService]:
     """The admin API of ``worker``, which is alone, until ``open_`` ends."""
     cluster = kept or Kept()
