@@ -11,6 +11,8 @@ from typing import Any
 from pulsar_runtimes.model.errors import ConfigError, Problem
 from pulsar_runtimes.model.names import full_topic
 
+from .section import Section
+
 _FIXED = {
     "outputSerdeClassName": "Output Serde mismatch",
     "outputSchemaType": "Output Schema mismatch",
@@ -64,9 +66,12 @@ def merge_update(existing: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     for key in _REPLACED:
         if key in changes:
             merged[key] = changes[key]
-    if isinstance(changes.get("resources"), dict):
-        resources = {name: value for name, value in changes["resources"].items() if value is not None}
-        merged["resources"] = {**existing.get("resources", {}), **resources}
+    resources = changes.get("resources", {})
+    if isinstance(resources, dict):
+        given_resources = {name: value for name, value in resources.items() if value is not None}
+        merged["resources"] = {**existing.get("resources", {}), **given_resources}
+    else:
+        merged["resources"] = resources  # whoever reads it says what is wrong with it
     merged["inputSpecs"], wrong = _merge_inputs(existing.get("inputSpecs", {}), changes)
     problems += wrong
     known = {*_FIXED, *_REPLACED, *_SAME_OR_LATER, *_INPUTS, "resources"}
@@ -85,8 +90,10 @@ def _is_same(key: str, value: Any, existing: Mapping[str, Any]) -> bool:
 
 def _merge_inputs(existing: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The input specs after the update: each topic that is given must be there, and stay a pattern or a name."""
-    merged, problems = dict(existing), []
-    for topic, spec, is_pattern in _given_inputs(changes):
+    given = Section(changes)
+    merged, found = dict(existing), _given_inputs(given)
+    problems = list(given.problems)
+    for topic, spec, is_pattern in found:
         same = (name for name in existing if full_topic(name) == full_topic(topic))
         name = topic if is_pattern else next(same, topic)
         if name not in existing:
@@ -98,17 +105,19 @@ def _merge_inputs(existing: Mapping[str, Any], changes: Mapping[str, Any]) -> tu
     return merged, problems
 
 
-def _given_inputs(changes: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
-    """Topic, its spec if one is given, and whether it is a pattern."""
-    found: list[tuple[str, Any, bool]] = [(topic, None, False) for topic in changes.get("inputs") or ()]
-    if changes.get("topicsPattern"):
-        found.append((changes["topicsPattern"], None, True))
-    for topic in changes.get("customSerdeInputs") or {}:
-        found.append((topic, {"serdeClassName": changes["customSerdeInputs"][topic]}, False))
-    for topic in changes.get("customSchemaInputs") or {}:
+def _given_inputs(given: Section) -> list[tuple[str, Mapping[str, Any] | None, bool]]:
+    """Topic, its spec if one is given, and whether it is a pattern. Another shape is a problem of ``given``."""
+    found: list[tuple[str, Mapping[str, Any] | None, bool]] = [(topic, None, False) for topic in given.texts("inputs")]
+    if pattern := given.text("topicsPattern"):
+        found.append((pattern, None, True))
+    for topic, serde in given.text_mapping("customSerdeInputs").items():
+        found.append((topic, {"serdeClassName": serde}, False))
+    for topic in given.section("customSchemaInputs") or ():
         found.append((topic, None, False))
-    for topic, spec in (changes.get("inputSpecs") or {}).items():
-        spec = spec or {}
-        is_pattern = bool(spec.get("isRegexPattern") or spec.get("regexPattern"))
-        found.append((topic, spec, is_pattern))
+    specs = given.section("inputSpecs")
+    for topic in specs or ():
+        assert specs is not None
+        spec = specs.section(topic)
+        is_pattern = spec is not None and (spec.boolean("isRegexPattern") or spec.boolean("regexPattern"))
+        found.append((topic, {} if spec is None else spec.values, is_pattern))
     return found
