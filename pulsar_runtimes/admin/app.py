@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
@@ -14,6 +15,7 @@ from .answers import answering, error_answer
 from .authentication import AuthenticationGate
 from .functions import FunctionRoutes, Leader
 from .instances import Instances
+from .openapi import openapi_routes
 from .operations import Operation
 from .routes import GuardedRoute, all_routes, open_paths
 from .worker import WorkerRoutes, Workers
@@ -41,6 +43,7 @@ def build_app(
                 "/metrics", answering(lambda request: PlainTextResponse(metrics.text())), "GET", Operation.METRICS
             ),
             *worker.probe_routes(),
+            *openapi_routes(),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_method},
     )
@@ -62,4 +65,7 @@ async def _no_such_path(request: Request, error: Exception) -> Response:
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
-    return error_answer(405, f"{request.url.path} cannot be asked with {request.method}")
+    answer = error_answer(405, f"{request.url.path} cannot be asked with {request.method}")
+    if isinstance(error, HTTPException):
+        answer.headers.update(error.headers or {})  # which methods it can be asked with
+    return answer

@@ -39,6 +39,7 @@ class Operation(enum.Enum):
 
     PROBE = "see whether the worker is there"
     METRICS = "read the metrics page"
+    DESCRIBE = "read the description of the API"
 
     REGISTER = "register"
     UPDATE = "update"
@@ -76,6 +77,7 @@ class Operation(enum.Enum):
 NEEDS: Mapping[Operation, Need] = {
     Operation.PROBE: Need.NOTHING,
     Operation.METRICS: Need.KNOWN_UNLESS_OPEN,
+    Operation.DESCRIBE: Need.KNOWN,
     Operation.REGISTER: Need.NAMESPACE,
     Operation.UPDATE: Need.NAMESPACE,
     Operation.DEREGISTER: Need.NAMESPACE,

@@ -45,8 +45,8 @@ IN_NAMESPACE = [
     *(Call("POST", f"{FUNCTION}/0/{action}", 404) for action in ("start", "stop", "restart")),
     Call("POST", f"{FUNCTION}/trigger", 404, {"data": (None, "x")}),
     Call("GET", f"{FUNCTION}/download", 404),
-    Call("GET", f"{FUNCTION}/state/k", 404),
-    Call("POST", f"{FUNCTION}/state/k", 404, {"state": (None, '{"key": "k", "stringValue": "v"}', "application/json")}),
+    Call("GET", f"{FUNCTION}/state/k", 503),
+    Call("POST", f"{FUNCTION}/state/k", 503, {"state": (None, '{"key": "k", "stringValue": "v"}', "application/json")}),
 ]
 """What super users may do, and tenant admins, and roles with the permission."""
 
@@ -69,6 +69,7 @@ OF_SUPER_USERS = [
 
 OF_EVERYBODY_KNOWN = [
     Call("GET", "/metrics", 200),
+    Call("GET", "/openapi.json", 200),
     Call("GET", "/admin/v3/functions/connectors", 200),
     Call("GET", "/admin/v2/worker/cluster/leader/ready", 200),
 ]

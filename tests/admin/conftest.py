@@ -97,7 +97,7 @@ class Kept:
         """Nothing can go wrong here."""
 
     def write(self, record: bytes, *, delete: bool) -> None:
-        raise AssertionError("nobody else is there")
+        raise RefusedError("nobody else is there")
 
 
 class Api:

@@ -1,0 +1,252 @@
+"""The shapes of the admin API's bodies, as OpenAPI's schemas: what goes in, and what is told. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pulsar_runtimes.model.function import (
+    CompressionType,
+    CryptoFailureAction,
+    Language,
+    ProcessingGuarantees,
+    SubscriptionPosition,
+)
+from pulsar_runtimes.model.status import State
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+TIME_MS: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since the epoch; 0 for never."}
+BYTES: Schema = {"type": "string", "format": "binary"}
+_POSITIVE: Schema = {"type": "integer", "minimum": 1}
+_ANYTHING: Schema = {"type": "object"}
+
+
+def ref(name: str) -> Schema:
+    """What is called ``name`` in :func:`schemas`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def many(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def by_name(values: Schema) -> Schema:
+    """An object with names that nobody knows beforehand."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def optional(schema: Schema) -> Schema:
+    """``schema``, or ``null``."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _object(required: Mapping[str, Schema], /, **more: Schema) -> Schema:
+    """An object of exactly these members; those in ``more`` may be missing."""
+    return {
+        "type": "object",
+        "properties": {**required, **more},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _one_of(names: Any) -> Schema:
+    return {"type": "string", "enum": [each.name for each in names]}
+
+
+def schemas() -> dict[str, Schema]:
+    """All shapes by their names."""
+    return {
+        "Error": _object({"reason": {"type": "string", "description": "What is wrong, and what would be right."}}),
+        "WorkerInfo": _object({"workerId": TEXT, "workerHostname": TEXT, "port": COUNT}),
+        "UpdateOptions": {"type": "object", "properties": {"updateAuthData": FLAG}},
+        **_config_schemas(),
+        **_status_schemas(),
+        **_stats_schemas(),
+    }
+
+
+def _config_schemas() -> dict[str, Schema]:
+    texts = by_name(TEXT)
+    return {
+        "FunctionConfig": {
+            "type": "object",
+            "description": "A function. Tenant, namespace and name are those of the path; other names are refused.",
+            "properties": {
+                "tenant": TEXT,
+                "namespace": TEXT,
+                "name": TEXT,
+                "className": TEXT,
+                "runtime": _one_of(Language),
+                "inputs": many(TEXT),
+                "topicsPattern": TEXT,
+                "customSerdeInputs": texts,
+                "customSchemaInputs": texts,
+                "customSchemaOutputs": texts,
+                "inputSpecs": by_name(ref("ConsumerConfig")),
+                "inputTypeClassName": TEXT,
+                "output": TEXT,
+                "outputSchemaType": TEXT,
+                "outputSerdeClassName": TEXT,
+                "outputTypeClassName": TEXT,
+                "producerConfig": ref("ProducerConfig"),
+                "logTopic": TEXT,
+                "processingGuarantees": _one_of(ProcessingGuarantees),
+                "retainOrdering": FLAG,
+                "retainKeyOrdering": FLAG,
+                "batchBuilder": TEXT,
+                "forwardSourceMessageProperty": FLAG,
+                "userConfig": _ANYTHING,
+                "secrets": _ANYTHING,
+                "autoAck": FLAG,
+                "maxMessageRetries": {"type": "integer"},
+                "deadLetterTopic": TEXT,
+                "subName": TEXT,
+                "subscriptionPosition": {
+                    "type": "string",
+                    "enum": [position.name.capitalize() for position in SubscriptionPosition],
+                },
+                "skipToLatest": FLAG,
+                "cleanupSubscription": FLAG,
+                "parallelism": _POSITIVE,
+                "resources": ref("Resources"),
+                "windowConfig": ref("WindowConfig"),
+                "timeoutMs": _POSITIVE,
+                "runtimeFlags": TEXT,
+                "customRuntimeOptions": TEXT,
+                "jar": TEXT,
+                "py": TEXT,
+                "go": TEXT,
+            },
+        },
+        "ConsumerConfig": {
+            "type": "object",
+            "description": "How one topic is read.",
+            "properties": {
+                "schemaType": TEXT,
+                "serdeClassName": TEXT,
+                "isRegexPattern": FLAG,
+                "regexPattern": FLAG,
+                "receiverQueueSize": COUNT,
+                "schemaProperties": texts,
+                "consumerProperties": texts,
+                "cryptoConfig": ref("CryptoConfig"),
+                "poolMessages": FLAG,
+            },
+        },
+        "ProducerConfig": {
+            "type": "object",
+            "description": "How the output topic is written.",
+            "properties": {
+                "maxPendingMessages": COUNT,
+                "maxPendingMessagesAcrossPartitions": COUNT,
+                "useThreadLocalProducers": FLAG,
+                "cryptoConfig": ref("CryptoConfig"),
+                "batchBuilder": TEXT,
+                "compressionType": _one_of(CompressionType),
+            },
+        },
+        "CryptoConfig": {
+            "type": "object",
+            "properties": {
+                "cryptoKeyReaderClassName": TEXT,
+                "cryptoKeyReaderConfig": _ANYTHING,
+                "encryptionKeys": many(TEXT),
+                "producerCryptoFailureAction": _one_of(CryptoFailureAction),
+                "consumerCryptoFailureAction": _one_of(CryptoFailureAction),
+            },
+        },
+        "Resources": {
+            "type": "object",
+            "description": "Of each instance: cores, bytes of memory, bytes of disk.",
+            "properties": {"cpu": {"type": "number", "exclusiveMinimum": 0}, "ram": _POSITIVE, "disk": _POSITIVE},
+        },
+        "WindowConfig": {
+            "type": "object",
+            "properties": {
+                "windowLengthCount": _POSITIVE,
+                "windowLengthDurationMs": _POSITIVE,
+                "slidingIntervalCount": _POSITIVE,
+                "slidingIntervalDurationMs": _POSITIVE,
+                "lateDataTopic": TEXT,
+                "maxLagMs": COUNT,
+                "watermarkEmitIntervalMs": _POSITIVE,
+                "timestampExtractorClassName": TEXT,
+                "actualWindowFunctionClassName": TEXT,
+                "processingGuarantees": _one_of(ProcessingGuarantees),
+            },
+        },
+    }
+
+
+def _status_schemas() -> dict[str, Schema]:
+    exceptions = many(ref("Exception"))
+    return {
+        "FunctionStatus": _object(
+            {
+                "numInstances": COUNT,
+                "numRunning": COUNT,
+                "instances": many(_object({"instanceId": COUNT, "status": ref("FunctionInstanceStatus")})),
+            }
+        ),
+        "FunctionInstanceStatus": _object(
+            {
+                "running": FLAG,
+                "error": {"type": "string", "description": "Why it does not run; empty when it does."},
+                "numRestarts": COUNT,
+                "numReceived": COUNT,
+                "numSuccessfullyProcessed": COUNT,
+                "numUserExceptions": COUNT,
+                "numSystemExceptions": COUNT,
+                "averageLatency": NUMBER,
+                "lastInvocationTime": TIME_MS,
+                "workerId": TEXT,
+            },
+            latestUserExceptions=exceptions,
+            latestSystemExceptions=exceptions,
+            ends=many(ref("End")),
+        ),
+        "Exception": _object({"exceptionString": TEXT, "timestampMs": TIME_MS}),
+        "End": _object(
+            {
+                "timestampMs": TIME_MS,
+                "reason": TEXT,
+                "exitCode": optional({"type": "integer", "description": "Negative for a signal."}),
+                "lastMessages": many(TEXT),
+                "lastLines": many(TEXT),
+            }
+        )
+        | {"description": "How a life of an instance ended by itself; the last ten are told, oldest first."},
+    }
+
+
+def _stats_schemas() -> dict[str, Schema]:
+    counted = {
+        "receivedTotal": COUNT,
+        "processedSuccessfullyTotal": COUNT,
+        "systemExceptionsTotal": COUNT,
+        "userExceptionsTotal": COUNT,
+        "avgProcessLatency": optional(NUMBER),
+    }
+    all_time = {**counted, "1min": ref("MinuteStats"), "lastInvocation": optional(TIME_MS)}
+    return {
+        "MinuteStats": _object(counted) | {"description": "The same of the running minute."},
+        "FunctionInstanceStats": _object({**all_time, "userMetrics": by_name({"type": "number"})}),
+        "FunctionStats": _object(
+            {
+                **all_time,
+                "instances": many(_object({"instanceId": COUNT, "metrics": ref("FunctionInstanceStats")})),
+            }
+        ),
+        "InstanceMetrics": _object({"name": TEXT, "metrics": ref("FunctionInstanceStats")}),
+    }
+
+
+def states() -> list[str]:
+    """What an instance can be, and that somebody stopped it."""
+    return [*(state.value for state in State), "stopped"]
