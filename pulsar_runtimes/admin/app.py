@@ -17,7 +17,9 @@ from .functions import FunctionRoutes, Leader
 from .instances import Instances
 from .openapi import openapi_routes
 from .operations import Operation
+from .overview import OverviewRoutes
 from .routes import GuardedRoute, all_routes, open_paths
+from .status_page import page_routes
 from .worker import WorkerRoutes, Workers
 
 
@@ -43,7 +45,9 @@ def build_app(
                 "/metrics", answering(lambda request: PlainTextResponse(metrics.text())), "GET", Operation.METRICS
             ),
             *worker.probe_routes(),
+            *OverviewRoutes(instances.service, metrics, workers.me.worker_id).routes(),
             *openapi_routes(),
+            *page_routes(),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_method},
     )

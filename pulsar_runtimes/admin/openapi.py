@@ -82,6 +82,7 @@ def _operations() -> Iterator[tuple[str, str, Operation]]:
     """Method, path, and what is done there."""
     yield from _function_operations()
     yield from _worker_operations()
+    yield "get", "/admin/v3/overview", _json("All functions and instances as they were seen last", ref("Overview"))
     yield "get", "/metrics", _text("All metrics in Prometheus' text format")
     yield "get", "/live", _text("Whether the worker lives")
     yield "get", "/ready", _text("Whether the worker has read what is registered")

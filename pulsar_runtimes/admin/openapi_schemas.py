@@ -68,6 +68,7 @@ def schemas() -> dict[str, Schema]:
         **_config_schemas(),
         **_status_schemas(),
         **_stats_schemas(),
+        **_overview_schemas(),
     }
 
 
@@ -247,6 +248,46 @@ def _stats_schemas() -> dict[str, Schema]:
     }
 
 
-def states() -> list[str]:
-    """What an instance can be, and that somebody stopped it."""
-    return [*(state.value for state in State), "stopped"]
+def _overview_schemas() -> dict[str, Schema]:
+    state = {"type": "string", "enum": [*(state.value for state in State), "stopped"]}
+    exit_code = optional({"type": "integer"})
+    end = _object({"timestampMs": TIME_MS, "reason": TEXT, "exitCode": exit_code, "lastMessages": many(TEXT)})
+    worker = _object({"workerId": TEXT, "version": TEXT, "runtime": TEXT, "broker": TEXT, "startedMs": TIME_MS})
+    return {
+        "Overview": _object(
+            {"timestampMs": TIME_MS, "worker": worker, "functions": many(ref("FunctionOverview"))},
+        ),
+        "FunctionOverview": _object(
+            {
+                "tenant": TEXT,
+                "namespace": TEXT,
+                "name": TEXT,
+                "runtime": _one_of(Language),
+                "updating": FLAG,
+                "updateFailure": {"type": "string", "description": "Why the last update failed, if it did."},
+                "instances": many(ref("InstanceOverview")),
+            }
+        ),
+        "InstanceOverview": _object(
+            {"instanceId": COUNT, "state": state},
+            sinceMs=TIME_MS,
+            reason=TEXT,
+            restarts=COUNT,
+            ends=many(end),
+            lastLines=many(TEXT),
+            figures=optional(ref("Figures")),
+        ),
+        "Figures": _object(
+            {
+                "countedMs": TIME_MS,
+                "received": COUNT,
+                "processed": COUNT,
+                "userExceptions": COUNT,
+                "systemExceptions": COUNT,
+                "latencyMs": {"type": "number", "description": "The mean of the running minute, if there is one."},
+                "lastInvocationMs": TIME_MS,
+                "memoryBytes": optional(COUNT),
+                "lastException": optional(ref("Exception")),
+            }
+        ),
+    }

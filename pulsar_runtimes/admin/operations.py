@@ -38,6 +38,8 @@ class Operation(enum.Enum):
     """What a route does. Those of functions are those of sinks and sources as well."""
 
     PROBE = "see whether the worker is there"
+    PAGE = "load the status page, which asks for its figures by itself"
+    OVERVIEW = "see all functions at once"
     METRICS = "read the metrics page"
     DESCRIBE = "read the description of the API"
 
@@ -76,6 +78,8 @@ class Operation(enum.Enum):
 
 NEEDS: Mapping[Operation, Need] = {
     Operation.PROBE: Need.NOTHING,
+    Operation.PAGE: Need.NOTHING,
+    Operation.OVERVIEW: Need.SUPER_USER,
     Operation.METRICS: Need.KNOWN_UNLESS_OPEN,
     Operation.DESCRIBE: Need.KNOWN,
     Operation.REGISTER: Need.NAMESPACE,

@@ -78,6 +78,13 @@ class Runtime(abc.ABC):
         """
         return ""
 
+    def memory_bytes(self) -> int | None:
+        """The memory that the instance holds now, ``None`` when that cannot be told. May wait for a moment.
+
+        Never called from the supervisor's loop.
+        """
+        return None
+
     def log_lines(self, last: int) -> list[str]:
         """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
         return []

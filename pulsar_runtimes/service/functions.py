@@ -137,6 +137,12 @@ class FunctionService:
         """The functions of the command line."""
         return {function.key: function for function in self.worker.functions() if function.key not in self._taken}
 
+    def specs(self) -> list[FunctionSpec]:
+        """Every function there is, as :meth:`get` answers it."""
+        found = {function.key: function for function in self.worker.functions()}
+        found |= {key: registration.function for key, registration in self._record.registrations().items()}
+        return [found[key] for key in sorted(found)]
+
     def get(self, key: FunctionKey) -> FunctionSpec:
         """A function as it is registered, or as the command line has it."""
         return self._registration(key).function

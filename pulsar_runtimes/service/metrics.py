@@ -1,60 +1,74 @@
-"""The metrics of all instances on one page, which never waits for an instance.
+"""What the instances tell of themselves, for those who must not wait for one: one page of all metrics, and figures.
 
-A thread asks every instance for its page now and then; a scrape gets what was told last. Names and labels are those of
-the reference.
+Threads ask the instances; whoever looks gets what was told last. Names and labels of the metrics are those of the
+reference.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from pulsar_runtimes.model.names import InstanceKey
+from pulsar_runtimes.model.observation import InstanceStats
+from pulsar_runtimes.runtimes.base import Runtime
 from pulsar_runtimes.worker.worker import Worker
 
-_THREADS = 16
+from .collector import Answer, Collector
+
 _OWN_PREFIX = "pulsar_"
+_IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an instance has counted, and the memory it holds; ``None`` where that is not known."""
+
+    stats: InstanceStats | None
+    memory_bytes: int | None
 
 
 class MetricsPage:
-    """Collects every ``period_seconds`` from :meth:`start` until :meth:`stop`. ``cluster`` is a label of all of it."""
+    """Collects from :meth:`start` until :meth:`stop`: metrics every ``period_seconds``, and figures every
+    ``figures_seconds`` while somebody looks. ``cluster`` is a label of the worker's own metrics.
+    """
 
-    def __init__(self, worker: Worker, cluster: str, *, period_seconds: float = 10.0) -> None:
+    def __init__(
+        self, worker: Worker, cluster: str, *, period_seconds: float = 10.0, figures_seconds: float = 2.0
+    ) -> None:
         self._worker = worker
         self._cluster = cluster
-        self._period_seconds = period_seconds
         self._collected = ""
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._pages = Collector(
+            worker,
+            lambda runtime: runtime.metrics_text(),
+            period_seconds=period_seconds,
+            name="metrics",
+            on_round=self._merge,
+        )
+        self._figures = Collector(
+            worker, _figures, period_seconds=figures_seconds, name="figures", idle_seconds=_IDLE_SECONDS
+        )
         self._made = time.monotonic()
         self._start_up_ms = 0.0
 
     def start(self) -> None:
         self._start_up_ms = (time.monotonic() - self._made) * 1000
-        self._thread = threading.Thread(target=self._loop, name="metrics", daemon=True)
-        self._thread.start()
+        self._pages.start()
+        self._figures.start()
 
     def stop(self) -> None:
         """Idempotent."""
-        self._ending.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._pages.stop()
+        self._figures.stop()
 
-    def _loop(self) -> None:
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="metrics") as pool:
-            while not self._ending.is_set():
-                self._collected = self._collect(pool)
-                self._ending.wait(self._period_seconds)
+    def _merge(self, pages: Mapping[InstanceKey, Answer[str]]) -> None:
+        self._collected = merge_pages(pages[key].value for key in sorted(pages))
 
-    def _collect(self, pool: ThreadPoolExecutor) -> str:
-        runtimes = [
-            runtime
-            for function in self._worker.statuses()
-            for instance in function.instances
-            if (runtime := self._worker.runtime(instance.key)) is not None
-        ]
-        return merge_pages(pool.map(lambda runtime: runtime.metrics_text(), runtimes))
+    def figures(self) -> Mapping[InstanceKey, Answer[Figures]]:
+        """The figures of each instance as they were told last; none of one that has not told any yet."""
+        return self._figures.answers()
 
     def text(self) -> str:
         """The page now: the worker's own metrics, and those of the instances as they were told last."""
@@ -72,6 +86,10 @@ class MetricsPage:
             full = f"pulsar_function_worker_{name}"
             lines += [f"# TYPE {full} gauge", f'{full}{{cluster="{label}"}} {float(value)}']
         return "\n".join(lines) + "\n" + self._collected
+
+
+def _figures(runtime: Runtime) -> Figures:
+    return Figures(runtime.stats(), runtime.memory_bytes())
 
 
 def merge_pages(pages: Iterable[str]) -> str:

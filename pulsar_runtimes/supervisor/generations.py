@@ -162,6 +162,13 @@ class Generations:
             if generation is not None:
                 yield from generation.members.values()
 
+    def by_rank(self) -> Iterator[Watched]:
+        """All there are; of those with one number the one that :meth:`find` answers is the last."""
+        yield from self.leaving[::-1]
+        for generation in (self.coming, self.current):
+            if generation is not None:
+                yield from generation.members.values()
+
     def find(self, key: InstanceKey) -> Watched | None:
         """The instance of that number: the one that counts, before one that comes, before one that leaves."""
         return next((watched for watched in (*self.members(), *self.leaving) if watched.key == key), None)

@@ -307,6 +307,12 @@ class Supervisor:
             watched = generations.find(key) if generations is not None else None
         return watched.runtime if watched is not None else None
 
+    def runtimes(self) -> dict[InstanceKey, Runtime]:
+        """The runtime of each instance that has one, as :meth:`runtime` answers it."""
+        with self._lock:
+            found = [member for generations in self._functions.values() for member in generations.by_rank()]
+        return {watched.key: watched.runtime for watched in found if watched.runtime is not None}
+
     # The end
 
     def stop(self, grace_seconds: float | None = None) -> None:

@@ -15,7 +15,7 @@ from pulsar_runtimes.config.section import Section, shown
 from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import InstanceSpec, Language
 from pulsar_runtimes.model.names import InstanceKey
-from pulsar_runtimes.model.observation import Capabilities, Observation, Phase, RuntimeHandle
+from pulsar_runtimes.model.observation import Capabilities, InstanceStats, Observation, Phase, RuntimeHandle
 from pulsar_runtimes.runtimes.base import FactoryContext, LogPart, Runtime, RuntimeFactory
 
 HANDLE_VERSION = 1
@@ -30,7 +30,7 @@ class Script:
     ``run_for`` is ``None`` it ends by itself that long after being ready, with ``exit_code`` and ``reason``.
     Within ``unknown_between`` (from, to; counted from the start) nobody can tell how it is. One that
     ``ignores_stop`` takes the whole grace and is then killed. ``start_blocks`` and ``stop_blocks`` hold those
-    calls up until the test sets the event.
+    calls up until the test sets the event. While it runs it tells ``stats``, ``metrics`` and ``memory_bytes``.
     """
 
     admission_error: str | None = None
@@ -44,6 +44,9 @@ class Script:
     start_blocks: threading.Event | None = None
     stop_blocks: threading.Event | None = None
     log: tuple[str, ...] = ()
+    stats: InstanceStats | None = None
+    metrics: str = ""
+    memory_bytes: int | None = None
 
 
 class Call(NamedTuple):
@@ -135,6 +138,15 @@ class FakeRuntime(Runtime):
         if not self._factory.capabilities.reattaches:
             return None
         return RuntimeHandle(self._factory.name, HANDLE_VERSION, {"identity": self.identity})
+
+    def stats(self) -> InstanceStats | None:
+        return self.script.stats if self.observe().phase is Phase.RUNNING else None
+
+    def metrics_text(self) -> str:
+        return self.script.metrics if self.observe().phase is Phase.RUNNING else ""
+
+    def memory_bytes(self) -> int | None:
+        return self.script.memory_bytes if self.observe().phase is Phase.RUNNING else None
 
     def log_lines(self, last: int) -> list[str]:
         return list(self.script.log[-last:]) if last > 0 else []

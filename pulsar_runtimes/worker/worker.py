@@ -354,6 +354,10 @@ class Worker:
         """The runtime of an instance, for what only its backend can tell. ``None`` while there is none."""
         return self._supervisor.runtime(key)
 
+    def runtimes(self) -> dict[InstanceKey, Runtime]:
+        """The runtime of each instance that has one."""
+        return self._supervisor.runtimes()
+
     def wait(
         self, key: FunctionKey | str, until: Callable[[FunctionStatus], bool], *, seconds: float
     ) -> FunctionStatus:

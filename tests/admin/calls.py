@@ -53,6 +53,7 @@ IN_NAMESPACE = [
 OF_SUPER_USERS = [
     Call("GET", "/admin/v3/functions/builtins", 200),
     Call("POST", "/admin/v3/functions/builtins/reload", 204),
+    Call("GET", "/admin/v3/overview", 200),
     Call("GET", "/admin/v2/worker/cluster", 200),
     Call("GET", "/admin/v2/worker/cluster/leader", 200),
     Call("GET", "/admin/v2/worker/assignments", 200),

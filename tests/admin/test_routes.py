@@ -29,7 +29,8 @@ def app() -> Starlette:
 
 def test_each_operation_needs_something() -> None:
     assert set(NEEDS) == set(Operation)
-    assert [operation for operation, need in NEEDS.items() if need is Need.NOTHING] == [Operation.PROBE]
+    open_to_all = {operation for operation, need in NEEDS.items() if need is Need.NOTHING}
+    assert open_to_all == {Operation.PROBE, Operation.PAGE}
 
 
 def test_each_route_names_its_operation(app: Starlette) -> None:
@@ -77,8 +78,9 @@ def test_each_route_names_its_operation(app: Starlette) -> None:
     assert told.items() >= wanted.items()
 
 
-def test_only_probes_are_open(app: Starlette) -> None:
-    assert open_paths(app.routes, open_metrics=False) == {"/live", "/ready", "/initialized"}
+def test_only_probes_and_the_files_of_the_page_are_open(app: Starlette) -> None:
+    page = {"/", "/status.html", "/status.css", "/status.js"}
+    assert open_paths(app.routes, open_metrics=False) == {"/live", "/ready", "/initialized"} | page
 
 
 @pytest.mark.parametrize(

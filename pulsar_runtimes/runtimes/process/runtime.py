@@ -18,6 +18,7 @@ from pulsar_runtimes.runtimes.process.launch import Launch, fingerprint
 from pulsar_runtimes.runtimes.process.launcher_client import Launched, LauncherClient
 from pulsar_runtimes.runtimes.process.log_file import read_last_lines
 from pulsar_runtimes.runtimes.process.log_reader import read_log_after
+from pulsar_runtimes.runtimes.process.memory import proportional_memory
 
 _KILL_SECONDS = 10.0
 _METRICS_SECONDS = 3.0
@@ -162,6 +163,10 @@ class ProcessRuntime(Runtime):
             return ""
         finally:
             connection.close()
+
+    def memory_bytes(self) -> int | None:
+        launched = self._launched
+        return proportional_memory(launched.pid) if launched is not None and launched.pid else None
 
     def log_lines(self, last: int) -> list[str]:
         return read_last_lines(self._log_file, last)
