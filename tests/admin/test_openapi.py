@@ -37,7 +37,7 @@ def served(routes: list[BaseRoute], above: str = "") -> Iterator[str]:
 
 def test_it_has_the_routes_of_the_application() -> None:
     nothing: Any = None
-    app = build_app(Mock(), nothing, nothing, nothing)
+    app = build_app(Mock(), Mock(), nothing, nothing)
     said = {f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item}
     assert sorted(said) == sorted(set(served(app.routes)))
 
