@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.policy
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,16 +42,19 @@ class Asked:
 class FakeWorker:
     """Answers with :attr:`answer`: status, type, text, further headers. A server for as long as it is entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if tls is None else "https"
         self.answer: tuple[int, str, str] = (204, "", "")
         self.headers: dict[str, str] = {}
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def answers(self, status: int, told: Any) -> None:
         """From now on ``told``: text as a web page, all else as JSON."""
