@@ -239,7 +239,7 @@ class FunctionService:
         """Stop what this worker runs of a function, and start it anew."""
         function = self.get(key)
         if instance_id is not None and not 0 <= instance_id < function.parallelism:
-            raise RefusedError(f"{InstanceKey(key, instance_id)} doesn't exist")
+            raise RefusedError(f"{key}/{instance_id} doesn't exist")
         with contextlib.suppress(AdmissionError):  # nothing of it runs here
             self.worker.restart(key, instance_id)
 

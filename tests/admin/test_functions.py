@@ -204,7 +204,7 @@ def test_a_restarted_instance_is_another_one(api: Api, config: Config) -> None:
     assert api.post("f", "/restart").status_code == 204
     assert api.post("f", "/0/restart").status_code == 204
     answer = api.post("f", "/5/restart")
-    assert (answer.status_code, answer.json()) == (400, {"reason": "public/default/f:5 doesn't exist"})
+    assert (answer.status_code, answer.json()) == (400, {"reason": "public/default/f/5 doesn't exist"})
     status = api.await_running("f", 1)
     assert status["instances"][0]["status"]["numRestarts"] >= 1
 
