@@ -71,6 +71,8 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
         lambda: functions("trigger", *NAMED, "--trigger-value", "hello"), lambda ran: ran.code == 0, seconds=_SECONDS
     )
     assert answer.out == "hello!\n"
+    (place / "message").write_text("from a file")
+    assert functions("trigger", *NAMED, "--trigger-file", "message").out == "from a file!\n"
     stats = json.loads(functions("stats", *NAMED, "--output", "json").out)
     assert stats["processedSuccessfullyTotal"] >= 1
     assert functions("stats", *NAMED).code == 0
