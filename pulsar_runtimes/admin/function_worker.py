@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from pulsar_runtimes.config.worker import WorkerConfig
@@ -11,9 +14,9 @@ from pulsar_runtimes.metadata.admin_client import AdminClient
 from pulsar_runtimes.metadata.assignments import AssignmentTable
 from pulsar_runtimes.metadata.election import Election, Member
 from pulsar_runtimes.metadata.registrations import RegistrationTable
-from pulsar_runtimes.metadata.topic_admin import ensure_topics
+from pulsar_runtimes.metadata.topic_admin import compact, ensure_topics
 from pulsar_runtimes.metadata.topic_names import TopicNames
-from pulsar_runtimes.model.errors import ConfigError, Problem
+from pulsar_runtimes.model.errors import ConfigError, MetadataError, Problem
 from pulsar_runtimes.service.cluster import Cadence, Cluster
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
@@ -27,6 +30,9 @@ from .instances import Instances
 from .listening import listening_host
 from .server import AdminServer
 from .server_tls import ServerTls
+
+_RECONNECT_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 
 class FunctionWorker:
@@ -117,7 +123,9 @@ class FunctionWorker:
                 failure_check=config.failure_check_freq_ms / 1000 or Cadence().failure_check,
                 reschedule_after=config.reschedule_timeout_ms / 1000 or Cadence().reschedule_after,
                 rebalance=float(config.rebalance_check_freq_sec),
+                compaction=float(config.topic_compaction_frequency_sec),
             ),
+            compact=None if admin is None else partial(_compact, admin, names, config),
         )
 
     def _brokers_admin(self, names: TopicNames) -> AdminClient | None:
@@ -135,7 +143,16 @@ class FunctionWorker:
             )
         admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
         self._open.callback(admin.close)
-        ensure_topics(admin, names)
+        retries = config.initial_broker_reconnect_max_retries
+        for attempt in range(retries + 1):
+            try:
+                ensure_topics(admin, names)
+                break
+            except MetadataError as error:
+                if attempt == retries:
+                    raise
+                _log.warning("the brokers are not ready, try %d of %d: %s", attempt + 1, retries + 1, error)
+                time.sleep(_RECONNECT_SECONDS)
         return admin
 
     def check(self) -> None:
@@ -151,6 +168,12 @@ class FunctionWorker:
 def serves(config: WorkerConfig) -> bool:
     """Whether there is to be an admin API at all."""
     return config.worker_port is not None or (config.tls_enabled and config.worker_port_tls is not None)
+
+
+def _compact(admin: AdminClient, names: TopicNames, config: WorkerConfig) -> None:
+    compact(admin, names.assignments)
+    if config.use_compacted_metadata_topic:
+        compact(admin, names.metadata)
 
 
 class _Client:

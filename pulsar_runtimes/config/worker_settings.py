@@ -124,14 +124,14 @@ class WorkerSettings:
     reschedule_timeout_ms: int = key("rescheduleTimeoutMs", 0, note="0: 60000")
     rebalance_check_freq_sec: int = key("rebalanceCheckFreqSec", 0, note="0 or less: only when asked for")
     worker_list_probe_interval_sec: int = key("workerListProbeIntervalSec", 60, _NO, NO_METADATA)
-    initial_broker_reconnect_max_retries: int = key("initialBrokerReconnectMaxRetries", 0, _NO, NO_METADATA)
+    initial_broker_reconnect_max_retries: int = key("initialBrokerReconnectMaxRetries", 0, note="with workerPort")
     assignment_write_max_retries: int = key("assignmentWriteMaxRetries", 0, _NO, UNREAD)
     instance_liveness_check_freq_ms: int = key(
         "instanceLivenessCheckFreqMs",
         0,
         note="in whole seconds: told to instances, which need it with strictReference only",
     )
-    topic_compaction_frequency_sec: int = key("topicCompactionFrequencySec", 1800, _NO, NO_METADATA)
+    topic_compaction_frequency_sec: int = key("topicCompactionFrequencySec", 1800, note="0 or less: never")
     metadata_store_operation_timeout_seconds: int = key(
         "metadataStoreOperationTimeoutSeconds",
         30,

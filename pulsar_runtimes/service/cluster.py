@@ -48,6 +48,7 @@ class Cadence:
     failure_check: float = 30.0
     reschedule_after: float = 60.0
     rebalance: float = 0.0
+    compaction: float = 0.0
 
 
 class Peers(Protocol):
@@ -60,8 +61,8 @@ class Peers(Protocol):
 class Cluster:
     """One worker's part in it. ``me`` is how the others know this worker.
 
-    ``registrations``, ``assignments`` and ``election`` are started and closed here. All methods may be called from any
-    thread.
+    ``registrations``, ``assignments`` and ``election`` are started and closed here. ``compact`` asks the broker to
+    compact the topics; ``None`` where it cannot. All methods may be called from any thread.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Cluster:
         scheduler: Scheduler,
         *,
         cadence: Cadence = Cadence(),
+        compact: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.me = me
@@ -92,7 +94,8 @@ class Cluster:
         self._writing = threading.Lock()  # one schedule, rebalance or drain at a time
         self._absences = Absences()
         self._drained: set[str] = set()
-        self._rebalanced = clock()
+        self._compact = compact
+        self._rebalanced = self._compacted = clock()
         self._leading = False
         self._failure: MetadataError | None = None
         self._threads: list[threading.Thread] = []
@@ -307,11 +310,18 @@ class Cluster:
             if self._leading and not self._ending.is_set():
                 try:
                     self.schedule()
+                    self._compact_when_due()
                 except MetadataError as error:
                     _log.warning("scheduling failed, and is tried again: %s", error)
                     if self._ending.wait(_RETRY_SECONDS):
                         return
                     self._asked.set()
+
+    def _compact_when_due(self) -> None:
+        period = self._cadence.compaction
+        if self._compact is not None and 0 < period <= self._clock() - self._compacted:
+            self._compacted = self._clock()
+            self._compact()
 
     def schedule(self) -> None:
         """As the leader: give every instance a worker. ``MetadataError`` when that cannot be written."""
