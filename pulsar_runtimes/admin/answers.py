@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +29,9 @@ _STATUS: tuple[tuple[type[PfrunError], int], ...] = (
     (NotReadyError, 503),
     (PfrunError, 500),
 )
+_MOST_WAITING = 100
+"""How many requests that wait for a function do so at once; more of them stand in a row of their own."""
+
 _log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -70,14 +74,15 @@ def answering(call: Callable[[Request], Any]) -> Endpoint:
     return endpoint
 
 
-def answering_form(call: Callable[[Request, Form], Any]) -> Endpoint:
-    """The same for requests with a multipart body."""
+def answering_form(call: Callable[[Request, Form], Any], *, waits: bool = False) -> Endpoint:
+    """The same for requests with a multipart body. One that ``waits`` for a function takes no thread from others."""
+    limiter = CapacityLimiter(_MOST_WAITING) if waits else None
 
     async def endpoint(request: Request) -> Response:
         try:
             form = await read_form(request)
             try:
-                return _answer(await run_in_threadpool(call, request, form))
+                return _answer(await to_thread.run_sync(call, request, form, limiter=limiter))
             finally:
                 await form.parts.close()
         except Exception as error:

@@ -58,7 +58,7 @@ class FunctionRoutes:
             *changes,
             GuardedRoute(f"{key}/status", answering(self._status), "GET", Operation.STATUS),
             GuardedRoute(f"{key}/stats", answering(self._stats), "GET", Operation.STATS),
-            GuardedRoute(f"{key}/trigger", answering_form(self._trigger), "POST", Operation.TRIGGER),
+            GuardedRoute(f"{key}/trigger", answering_form(self._trigger, waits=True), "POST", Operation.TRIGGER),
             GuardedRoute(f"{key}/download", answering(self._download), "GET", Operation.DOWNLOAD),
             GuardedRoute(state, answering(self._state), "GET", Operation.GET_STATE),
             GuardedRoute(state, answering_form(self._put_state), "POST", Operation.PUT_STATE),

@@ -131,17 +131,18 @@ class FunctionService:
 
     def functions(self) -> list[FunctionKey]:
         """Every function there is."""
-        return sorted({*self._record.registrations(), *self._given()})
+        return list(self._everything())
 
-    def _given(self) -> dict[FunctionKey, FunctionSpec]:
-        """The functions of the command line."""
-        return {function.key: function for function in self.worker.functions() if function.key not in self._taken}
+    def _everything(self) -> dict[FunctionKey, Registration]:
+        """What is registered, and what the command line has, in the order of names."""
+        found = {function.key: Registration(function) for function in self.worker.functions()}
+        found = {key: given for key, given in found.items() if key not in self._taken}
+        found |= self._record.registrations()
+        return {key: found[key] for key in sorted(found)}
 
     def specs(self) -> list[FunctionSpec]:
         """Every function there is, as :meth:`get` answers it."""
-        found = {function.key: function for function in self.worker.functions()}
-        found |= {key: registration.function for key, registration in self._record.registrations().items()}
-        return [found[key] for key in sorted(found)]
+        return [registration.function for registration in self._everything().values()]
 
     def get(self, key: FunctionKey) -> FunctionSpec:
         """A function as it is registered, or as the command line has it."""
@@ -288,11 +289,7 @@ class FunctionService:
     def statuses(self, *, stats: bool = False) -> dict[FunctionKey, list[Seen]]:
         """The same of every function there is, in the order of their names, seen at one moment."""
         seen = {function.key: function.instances for function in self.worker.statuses(stats=stats)}
-        found = {}
-        for key in self.functions():
-            with contextlib.suppress(NotFoundError):  # it went away meanwhile
-                found[key] = _seen(self._registration(key), seen.get(key, ()))
-        return found
+        return {key: _seen(each, seen.get(key, ())) for key, each in self._everything().items()}
 
     def log(self, key: FunctionKey, instance_id: int, mark: str, last: int) -> LogPart:
         """What an instance wrote after ``mark``, of an earlier answer; with ``""`` its ``last`` lines.

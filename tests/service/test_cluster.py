@@ -109,11 +109,19 @@ class Scene:
         self.compacted = 0
         self.taken: Taken = {}
         self.broken: set[FunctionKey] = set()
-        tables: Any = (self.registrations, self.assignments, self.vote)
-        pace = Cadence(**{"failure_check": 0.05, "reschedule_after": 60.0, **cadence})
-        scheduler = RoundRobinScheduler()
+        registrations: Any = self.registrations
+        assignments: Any = self.assignments
+        vote: Any = self.vote
         self.cluster = Cluster(
-            ME, *tables, self.post, scheduler, cadence=pace, clock=lambda: self.now, compact=self._compact
+            ME,
+            registrations,
+            assignments,
+            vote,
+            self.post,
+            RoundRobinScheduler(),
+            cadence=Cadence(**{"failure_check": 0.05, "reschedule_after": 60.0, **cadence}),
+            clock=lambda: self.now,
+            compact=self._compact,
         )
 
     def _compact(self) -> None:
