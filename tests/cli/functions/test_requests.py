@@ -148,3 +148,13 @@ def test_what_can_be_told_without_the_worker_is_told_before(
 def test_odd_names_are_quoted(asking: Pfrun, fake: FakeWorker) -> None:
     asking("delete", "--name", "bad name?#%", "--tenant", "größe")
     assert fake.asked[0].path == "/admin/v3/functions/gr%C3%B6%C3%9Fe/default/bad%20name%3F%23%25"
+
+
+def test_a_message_from_a_file_goes_as_text_if_it_is_text(asking: Pfrun, fake: FakeWorker, place: Path) -> None:
+    (place / "text").write_text("größe")
+    (place / "bytes").write_bytes(b"\xff\x00")
+    for file in ("text", "bytes"):
+        assert asking("trigger", "--name", "f", "--trigger-file", file, "--topic", "t").code == 0
+    text, data = (asked.parts() for asked in fake.asked)
+    assert (text["data"][2].decode(), text["topic"][2]) == ("größe", b"t")
+    assert data["dataStream"] == ("bytes", "application/octet-stream", b"\xff\x00")
