@@ -102,9 +102,11 @@ def test_state_is_kept_by_the_embedded_store_when_the_worker_was_killed(start: S
 
     second = start()
     with api(second) as client:
-        assert client.get(f"{FUNCTION}/state/a").json() == {"key": "a", "numberValue": 2, "version": 1}
+        # More, where the broker had not written down yet that the message was acknowledged: it is counted again.
+        assert client.get(f"{FUNCTION}/state/a").json()["numberValue"] in (2, 4)
         until(lambda: client.get(f"{FUNCTION}/status").json().get("numRunning"), lambda running: running == 2)
-        assert count(client, "a c") == {"a": 3, "c": 1}
+        counted = count(client, "a c")
+        assert (counted["a"] in (3, 5), counted["c"]) == (True, 1)
         assert client.delete(FUNCTION).status_code == 204
         assert register(client, place / "samples.py", counting).status_code == 204
         assert client.get(f"{FUNCTION}/state/a").json() == {"reason": "key 'a' doesn't exist."}

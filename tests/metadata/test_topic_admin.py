@@ -181,7 +181,7 @@ def test_a_host_that_is_not_there_is_passed_over(server: Server) -> None:
     hosts = f"127.0.0.1:1,127.0.0.1:{server.server_port}"
     AdminClient(f"http://{hosts}").get("/a")
     assert len(server.asked) == 1
-    with pytest.raises(MetadataError, match=r"GET http://127.0.0.1:1/a: no broker answers"):
+    with pytest.raises(MetadataError, match=r"GET http://127.0.0.1:1/a: nobody answers"):
         AdminClient("http://127.0.0.1:1").get("/a")
 
 
