@@ -139,6 +139,8 @@ def told(home: Path, url: str, directory: Path) -> dict[str, str]:
     (directory / "samples.py").write_bytes(SAMPLES.read_bytes())
     (directory / "message").write_text("from a file")
     ends = ("--inputs", "persistent://public/default/pa-in", "--output", "persistent://public/default/pa-out")
+    ready = f"{url}/admin/v2/worker/cluster/leader/ready"
+    until(lambda: httpx.get(ready, timeout=30).text, lambda text: text == "true", seconds=60)
     admin = PulsarAdmin(home, url, directory)
     return {f"{number}: {command}": text for number, (command, text) in enumerate(transcript(admin, ends))}
 

@@ -117,6 +117,8 @@ def test_a_child_with_a_fifth_of_a_core_gets_a_fifth_of_a_core(limiter: Limiter)
     bound.close()
     free.close()
     assert used < 0.3  # whatever else runs here, as the quota is a ceiling
+    if used_freely < 0.4:
+        pytest.skip(f"this machine is too busy to tell: a child without a limit got {used_freely:.2f} of a core")
     assert used_freely > 1.5 * used
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.daemon import Ran
@@ -38,6 +39,8 @@ def java_worker(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             dies_with_caller=True,
         )
     )
+    ready = f"{started.admin_url}/admin/v2/worker/cluster/leader/ready"  # before that a function is created by half
+    until(lambda: httpx.get(ready, timeout=30).text, lambda text: text == "true", seconds=_SECONDS)
     yield started
     started.stop()
 
@@ -54,9 +57,8 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
     config = {"name": "excl", "py": "samples.py", "className": "samples.Exclaim", "subscriptionPosition": "Earliest"}
     (place / "fns" / "excl.json").write_text(json.dumps(config | ends))
 
-    assert functions("apply", "-f", "fns") == Ran(
-        0, "FUNCTION             ACTION\npublic/default/excl  create\n", "public/default/excl: created\n"
-    )
+    plan = "FUNCTION             ACTION\npublic/default/excl  create\n"
+    assert functions("apply", "-f", "fns") == Ran(0, plan, "public/default/excl: created\n")
     ran = functions("create", "--function-config-file", "fns/excl.json")
     assert ran == Ran(2, "", "public/default/excl: Function excl already exists\n")
     assert functions("list") == Ran(0, "NAME\nexcl\n", "")
