@@ -13,7 +13,7 @@ from pulsar_runtimes.model.names import path_problem
 from .authentication import Authenticator, Caller, caller_of
 from .authorization import Authorizer
 from .errors import AUTHENTICATION_REQUIRED, NOT_AUTHORIZED, UnauthorizedError
-from .operations import NEEDS, Component, Need, Operation
+from .operations import NEEDS, Need, Operation, Permission
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class AccessControl:
             raise ConfigError(problems)
         return cls(authenticator, authorizer, open_metrics=not config.authenticate_metrics_endpoint)
 
-    async def check(self, request: Request, operation: Operation, component: Component) -> None:
+    async def check(self, request: Request, operation: Operation, permission: Permission) -> None:
         """Return when the caller may do that.
 
         ``UnauthorizedError`` when not, ``PolicyLookupError`` when it cannot be found out.
@@ -72,18 +72,18 @@ class AccessControl:
         caller = caller_of(request)
         if caller is None:
             raise UnauthorizedError(AUTHENTICATION_REQUIRED)
-        if not await self._may(caller, need, component, request):
-            _log.warning("%r for %r may not %s %s", caller.role, caller.original, operation.value, component.value)
+        if not await self._may(caller, need, permission, request):
+            _log.warning("%r for %r may not %s %s", caller.role, caller.original, operation.value, permission.value)
             raise UnauthorizedError(NOT_AUTHORIZED)
 
-    async def _may(self, caller: Caller, need: Need, component: Component, request: Request) -> bool:
+    async def _may(self, caller: Caller, need: Need, permission: Permission, request: Request) -> bool:
         authorizer = self._authorizer
         if authorizer is None or need in (Need.KNOWN, Need.KNOWN_UNLESS_OPEN):
             return True
         if authorizer.is_super_user(caller):
             return True
         place = _namespace(request, need)
-        return place is not None and await authorizer.may_use(caller, component, *place)
+        return place is not None and await authorizer.may_use(caller, permission, *place)
 
 
 def _namespace(request: Request, need: Need) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from pulsar_runtimes.model.errors import ConfigError, Problem
 
 from .authentication import Caller
 from .errors import PolicyLookupError
-from .operations import Component
+from .operations import Permission
 from .pulsar_admin import PulsarAdmin
 
 PROVIDER = "org.apache.pulsar.broker.authorization.PulsarAuthorizationProvider"
@@ -60,17 +60,17 @@ class Authorizer:
         roles = self._roles(caller)
         return bool(roles) and self._super_users.issuperset(roles)
 
-    async def may_use(self, caller: Caller, component: Component, tenant: str, namespace: str) -> bool:
-        """Whether the caller may work with ``component`` in a namespace."""
+    async def may_use(self, caller: Caller, permission: Permission, tenant: str, namespace: str) -> bool:
+        """Whether the caller may do in a namespace what ``permission`` allows."""
         roles = self._roles(caller)
         if not roles:
             return False
         for role in roles:
-            if not await self._role_may_use(role, component, tenant, namespace):
+            if not await self._role_may_use(role, permission, tenant, namespace):
                 return False
         return True
 
-    async def _role_may_use(self, role: str, component: Component, tenant: str, namespace: str) -> bool:
+    async def _role_may_use(self, role: str, permission: Permission, tenant: str, namespace: str) -> bool:
         if role in self._super_users:
             return True
         if self._policies is None:
@@ -81,7 +81,7 @@ class Authorizer:
         if role in admins:
             return True
         permissions = await self._policies.permissions(tenant, namespace) or {}
-        return component.value in permissions.get(role, ())
+        return permission.value in permissions.get(role, ())
 
     def _roles(self, caller: Caller) -> tuple[str, ...]:
         """The roles that must all be allowed; none when the caller must not name the one it acts for.

@@ -10,8 +10,8 @@ import enum
 from collections.abc import Mapping
 
 
-class Component(enum.Enum):
-    """What a route is about. The value is the permission on a namespace that goes with it."""
+class Permission(enum.Enum):
+    """What a role may be given on a namespace: to work with its functions, its sinks or its sources."""
 
     FUNCTIONS = "functions"
     SINKS = "sinks"
@@ -28,7 +28,7 @@ class Need(enum.Enum):
     KNOWN = enum.auto()
     """Anybody whose role is known."""
     NAMESPACE = enum.auto()
-    """A super user, an admin of the path's tenant, or a role with the component's permission on its namespace."""
+    """A super user, an admin of the path's tenant, or a role with the route's permission on its namespace."""
     PACKAGE = enum.auto()
     """For a path of four parts the same on the namespace that they begin with; else a super user."""
     SUPER_USER = enum.auto()

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from .access import AccessControl
 from .answers import Endpoint, failure_answer
-from .operations import NEEDS, Component, Need, Operation
+from .operations import NEEDS, Need, Operation, Permission
 
 
 class GuardedRoute(Route):
@@ -22,16 +22,16 @@ class GuardedRoute(Route):
         endpoint: Endpoint,
         method: str,
         operation: Operation,
-        component: Component = Component.FUNCTIONS,
+        permission: Permission = Permission.FUNCTIONS,
     ) -> None:
         super().__init__(path, endpoint, methods=[method])
         self.operation = operation
-        self.component = component
+        self.permission = permission
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         access: AccessControl = scope["app"].state.access
         try:
-            await access.check(Request(scope), self.operation, self.component)
+            await access.check(Request(scope), self.operation, self.permission)
         except Exception as error:
             await failure_answer(error, Request(scope))(scope, receive, send)
         else:

@@ -10,7 +10,7 @@ import pytest
 from pulsar_runtimes.admin.authentication import Caller
 from pulsar_runtimes.admin.authorization import Authorizer
 from pulsar_runtimes.admin.errors import PolicyLookupError
-from pulsar_runtimes.admin.operations import Component
+from pulsar_runtimes.admin.operations import Permission
 from pulsar_runtimes.config.worker import WorkerConfig
 from pulsar_runtimes.model.errors import ConfigError
 
@@ -31,9 +31,9 @@ AUTHORIZER = Authorizer({"super", "super-proxy"}, {"proxy", "super-proxy"}, Know
 
 
 def allowed(
-    caller: Caller, component: Component = Component.FUNCTIONS, namespace: str = "n", tenant: str = "t"
+    caller: Caller, permission: Permission = Permission.FUNCTIONS, namespace: str = "n", tenant: str = "t"
 ) -> bool:
-    return asyncio.run(AUTHORIZER.may_use(caller, component, tenant, namespace))
+    return asyncio.run(AUTHORIZER.may_use(caller, permission, tenant, namespace))
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_super_users_tenant_admins_and_the_permission_count(role: str, may: bool
 
 
 def test_the_permission_is_that_of_the_component_and_the_namespace() -> None:
-    assert allowed(Caller("sinker"), Component.SINKS)
-    assert not allowed(Caller("sinker"), Component.FUNCTIONS)
-    assert not allowed(Caller("dev"), Component.SOURCES)
+    assert allowed(Caller("sinker"), Permission.SINKS)
+    assert not allowed(Caller("sinker"), Permission.FUNCTIONS)
+    assert not allowed(Caller("dev"), Permission.SOURCES)
     assert not allowed(Caller("dev"), namespace="other")
-    assert allowed(Caller("admin"), Component.SOURCES, namespace="other")
+    assert allowed(Caller("admin"), Permission.SOURCES, namespace="other")
 
 
 def test_an_unknown_tenant_is_an_error_but_for_super_users() -> None:
@@ -81,8 +81,8 @@ def test_a_proxy_and_the_one_it_speaks_for_must_both_be_allowed(caller: Caller, 
 
 def test_without_policies_only_super_users_may() -> None:
     authorizer = Authorizer({"super"})
-    assert asyncio.run(authorizer.may_use(Caller("super"), Component.FUNCTIONS, "t", "n"))
-    assert not asyncio.run(authorizer.may_use(Caller("dev"), Component.FUNCTIONS, "t", "n"))
+    assert asyncio.run(authorizer.may_use(Caller("super"), Permission.FUNCTIONS, "t", "n"))
+    assert not asyncio.run(authorizer.may_use(Caller("dev"), Permission.FUNCTIONS, "t", "n"))
 
 
 def test_another_provider_is_refused() -> None:
