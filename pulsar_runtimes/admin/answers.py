@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from anyio import CapacityLimiter, to_thread
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.service.errors import NotFoundError, NotReadyError, RefusedError
@@ -32,6 +33,7 @@ _STATUS: tuple[tuple[type[PfrunError], int], ...] = (
 _MOST_WAITING = 100
 """How many requests that wait for a function do so at once; more of them stand in a row of their own."""
 
+_CHUNK_BYTES = 1 << 16
 _log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -41,6 +43,12 @@ def json_answer(value: Any, status: int = 200) -> Response:
     """``value`` as compact JSON, its members in their order."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return Response(text, status_code=status, media_type="application/json")
+
+
+def file_answer(content: BinaryIO) -> Response:
+    """The bytes of an open file, which is closed afterwards. Their type is what the reference says of packages."""
+    chunks = iter(lambda: content.read(_CHUNK_BYTES), b"")
+    return StreamingResponse(chunks, media_type="application/json", background=BackgroundTask(content.close))
 
 
 def error_answer(status: int, reason: str) -> Response:

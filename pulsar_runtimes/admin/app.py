@@ -8,12 +8,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
 
+from pulsar_runtimes.service.component import SINKS, SOURCES
 from pulsar_runtimes.service.metrics import MetricsPage
 
 from .access import AccessControl
 from .answers import answering, error_answer
 from .authentication import AuthenticationGate
+from .connectors import ConnectorRoutes
 from .functions import FunctionRoutes, Leader
+from .functions_v2 import FunctionRoutesV2
 from .instances import Instances
 from .openapi import openapi_routes
 from .operations import Operation
@@ -35,10 +38,15 @@ def build_app(
     Without ``access`` everybody may do everything. ``TypeError`` when a route does not say what it does.
     """
     functions = FunctionRoutes(instances, leader)
+    older = FunctionRoutesV2(instances, leader)
+    sinks, sources = ConnectorRoutes(instances, SINKS), ConnectorRoutes(instances, SOURCES)
     worker = WorkerRoutes(instances.service, workers)
     app = Starlette(
         routes=[
             Mount("/admin/v3/functions", routes=functions.routes()),
+            *(Mount(f"/admin/v3/{name}", routes=sinks.routes()) for name in ("sinks", "sink")),
+            *(Mount(f"/admin/v3/{name}", routes=sources.routes()) for name in ("sources", "source")),
+            *(Mount(f"/admin/{form}functions", routes=older.routes()) for form in ("v2/", "")),
             Mount("/admin/v2/worker", routes=worker.routes()),
             Mount("/admin/v2/worker-stats", routes=worker.stats_routes()),
             GuardedRoute(

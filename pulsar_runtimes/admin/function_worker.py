@@ -17,9 +17,12 @@ from pulsar_runtimes.metadata.registrations import RegistrationTable
 from pulsar_runtimes.metadata.topic_admin import compact, ensure_topics
 from pulsar_runtimes.metadata.topic_names import TopicNames
 from pulsar_runtimes.model.errors import ConfigError, MetadataError, Problem
+from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.cluster import Cadence, Cluster
+from pulsar_runtimes.service.fetched_packages import FetchedPackages
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
+from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
 from pulsar_runtimes.service.schedule import ROUND_ROBIN, SCHEDULERS, Scheduler
@@ -77,7 +80,10 @@ class FunctionWorker:
         self._open.callback(peers.close)
         cluster = self._join(client.get(), peers, scheduler)
         packages = PackageStore(worker.state_dir / "packages")
-        service = FunctionService(worker, cluster, packages, client=client.get, state_url=worker.state_url)
+        fetched = FetchedPackages(packages, UrlRules.from_config(config), self._broker_packages())
+        service = FunctionService(
+            worker, cluster, packages, client=client.get, state_url=worker.state_url, fetched=fetched
+        )
         self._open.callback(cluster.stop)
         cluster.start(service.take)
         service.remove_unused_packages()
@@ -127,6 +133,14 @@ class FunctionWorker:
             ),
             compact=None if admin is None else partial(_compact, admin, names, config),
         )
+
+    def _broker_packages(self) -> BrokerPackages | None:
+        config = self._worker.config
+        if not (config.functions_worker_enable_package_management and config.pulsar_web_service_url):
+            return None
+        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
+        self._open.callback(admin.close)
+        return BrokerPackages(admin)
 
     def _brokers_admin(self, names: TopicNames) -> AdminClient | None:
         config = self._worker.config

@@ -1,28 +1,36 @@
-"""What is told of the instances of a function, on whichever worker they run."""
+"""What is told of the instances of a function, sink or source, on whichever worker they run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pulsar_runtimes.metadata.election import Member
 from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.function import ComponentType
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.service.component import Component
 from pulsar_runtimes.service.errors import RefusedError
 from pulsar_runtimes.service.functions import FunctionService, Seen
 
-from .status_forms import Form, instance_stats_form, instance_status_form
+from .connector_forms import sink_status_form, source_status_form
+from .status_forms import Form, StatusForm, instance_stats_form, instance_status_form
 
+_STATUS_FORMS: Mapping[ComponentType, StatusForm] = {
+    ComponentType.SINK: sink_status_form,
+    ComponentType.SOURCE: source_status_form,
+}
 _THREADS = 16
 
 
 class Others(Protocol):
     """The workers beside this one."""
 
-    def instance(self, owner: Member, key: InstanceKey, what: str) -> dict[str, Any]: ...
+    def instance(self, owner: Member, component: Component, key: InstanceKey, what: str) -> dict[str, Any]: ...
 
-    def restart(self, owner: Member, key: InstanceKey) -> None: ...
+    def restart(self, owner: Member, component: Component, key: InstanceKey) -> None: ...
 
 
 class ElsewhereError(PfrunError):
@@ -38,7 +46,8 @@ class ElsewhereError(PfrunError):
 class Instances:
     """Asks this worker's service for its own instances, and the others for theirs.
 
-    ``owner`` tells the worker of an instance, ``None`` where there is none.
+    They are of the service's kind of component. ``owner`` tells the worker of an instance, ``None`` where there is
+    none.
     """
 
     def __init__(
@@ -49,10 +58,24 @@ class Instances:
         self._owner = owner
         self._others = others
 
+    def for_component(self, component: Component) -> Self:
+        """The same for the instances of components of another kind."""
+        other = copy.copy(self)
+        other.service = self.service.for_component(component)
+        return other
+
+    @property
+    def _component(self) -> Component:
+        return self.service.component
+
+    @property
+    def _status_form(self) -> StatusForm:
+        return _STATUS_FORMS.get(self._component.type, instance_status_form)
+
     def statuses(self, key: FunctionKey) -> list[tuple[int, Form]]:
         """Number and status of each instance; one whose worker does not answer is told as not running."""
         problem = self.service.problem(key)
-        return self._gather(key, "status", lambda seen: instance_status_form(seen, self.me.worker_id, problem))
+        return self._gather(key, "status", lambda seen: self._status_form(seen, self.me.worker_id, problem))
 
     def stats(self, key: FunctionKey) -> list[tuple[int, Form]]:
         """Number and counts of each instance."""
@@ -67,9 +90,9 @@ class Instances:
             if owner is None or each[2]:
                 return each[0], build(each)
             try:
-                return each[0], self._others.instance(owner, InstanceKey(key, each[0]), what)
+                return each[0], self._others.instance(owner, self._component, InstanceKey(key, each[0]), what)
             except PfrunError as error:
-                return each[0], _unknown(each, owner, str(error), what)
+                return each[0], self._unknown(each, owner, str(error), what)
 
         if not elsewhere:
             return [form(each) for each in seen]
@@ -79,7 +102,7 @@ class Instances:
     def status(self, key: FunctionKey, number: int) -> Form:
         """One instance's status. ``ElsewhereError`` when another worker runs it."""
         seen = self._here(key, number)
-        return instance_status_form(seen, self.me.worker_id, self.service.problem(key))
+        return self._status_form(seen, self.me.worker_id, self.service.problem(key))
 
     def one_stats(self, key: FunctionKey, number: int) -> Form:
         """One instance's counts. ``ElsewhereError`` when another worker runs it."""
@@ -98,12 +121,12 @@ class Instances:
             if owner is None:
                 self.service.restart(key, each.instance_id)
             else:
-                self._others.restart(owner, each)
+                self._others.restart(owner, self._component, each)
 
     def _here(self, key: FunctionKey, number: int) -> Seen:
         parallelism = self.service.get(key).parallelism
         if not 0 <= number < parallelism:
-            raise RefusedError(f"Function {key.name} doesn't have instance with id {number}")
+            raise RefusedError(self._component.missing_instance(key.name, number))
         self.redirect(key, number)
         return next(seen for seen in self.service.status(key) if seen[0] == number)
 
@@ -117,8 +140,7 @@ class Instances:
         owner = self._owner(key)
         return None if owner == self.me else owner
 
-
-def _unknown(seen: Seen, owner: Member, problem: str, what: str) -> Form:
-    if what == "stats":
-        return instance_stats_form(None)
-    return instance_status_form((seen[0], None, False), owner.worker_id, problem)
+    def _unknown(self, seen: Seen, owner: Member, problem: str, what: str) -> Form:
+        if what == "stats":
+            return instance_stats_form(None)
+        return self._status_form((seen[0], None, False), owner.worker_id, problem)

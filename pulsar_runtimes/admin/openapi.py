@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from pulsar_runtimes._version import __version__
 
 from .answers import json_answer
-from .openapi_schemas import BYTES, COUNT, TEXT, Schema, by_name, many, ref, schemas
+from .openapi_schemas import BYTES, COUNT, FLAG, TEXT, Schema, by_name, many, ref, schemas
 from .operations import Operation as Access
 from .routes import GuardedRoute
 
@@ -81,6 +81,11 @@ def openapi_routes() -> list[BaseRoute]:
 def _operations() -> Iterator[tuple[str, str, Operation]]:
     """Method, path, and what is done there."""
     yield from _function_operations()
+    yield from _older_operations("/admin/v2/functions")
+    yield from _marked(_older_operations("/admin/functions"))
+    for title in ("Sink", "Source"):
+        yield from _connector_operations(title, f"/admin/v3/{title.lower()}s")
+        yield from _marked(_connector_operations(title, f"/admin/v3/{title.lower()}"))
     yield from _worker_operations()
     yield "get", "/admin/v3/overview", _json("All functions and instances as they were seen last", ref("Overview"))
     yield "get", "/metrics", _text("All metrics in Prometheus' text format")
@@ -99,7 +104,7 @@ def _function_operations() -> Iterator[tuple[str, str, Operation]]:
     config = {"functionConfig": ref("FunctionConfig"), "data": BYTES, "url": TEXT}
     yield "get", _FUNCTION, _json("A function as it is registered", ref("FunctionConfig"))
     register = _json("Register a function and run it", nothing, 413)
-    yield "post", _FUNCTION, register | _form(config, required=("functionConfig", "data"))
+    yield "post", _FUNCTION, register | _form(config, required=("functionConfig",))
     update = _json("Change a function; what is not given stays", nothing, 413)
     yield "put", _FUNCTION, update | _form({**config, "updateOptions": ref("UpdateOptions")}, ("functionConfig",))
     yield "delete", _FUNCTION, _json("Stop a function and forget it", nothing)
@@ -112,16 +117,81 @@ def _function_operations() -> Iterator[tuple[str, str, Operation]]:
     yield "get", f"{_INSTANCE}/stats", _json("What one instance counted", ref("FunctionInstanceStats"))
     trigger = _raw("Give the function one message, and answer what it makes of it", 408, 413)
     yield "post", f"{_FUNCTION}/trigger", trigger | _form({"data": TEXT, "dataStream": BYTES, "topic": TEXT})
-    yield "get", f"{_FUNCTION}/download", _raw("The package of the function")
+    package = {"parameters": [_query("transform-function", FLAG)]}
+    yield "get", f"{_FUNCTION}/download", _raw("The package of the function, or that of a sink's function") | package
+    yield from _package_operations(_FUNCTIONS, nothing_status="204")
     state = f"{_FUNCTION}/state/{{state_key}}"
     yield "get", state, _json("A value of the function's state", {"type": "object"})
     put_state = _json("Set a value of the function's state", nothing, 413)
     yield "post", state, put_state | _form({"state": {"type": "object"}}, ("state",))
-    logs = _operation("The last lines that an instance wrote; pfrun's own", _plain(), ())
-    yield "get", f"{_INSTANCE}/logs", logs | {"parameters": [_query("tail", COUNT), _query("since", TEXT)]}
+    yield "get", f"{_INSTANCE}/logs", _logs()
     lead = _json("Write a change that another worker was asked for", nothing, 413)
     parts = {"functionMetaData": BYTES, "delete": TEXT}
     yield "put", f"{_FUNCTIONS}/leader/{{tenant}}/{{namespace}}/{{name}}", lead | _form(parts, ("functionMetaData",))
+
+
+def _package_operations(base: str, *, nothing_status: str) -> Iterator[tuple[str, str, Operation]]:
+    upload = _operation("Give a package to the brokers", {nothing_status: {"description": "It is done."}}, (413,))
+    yield "post", f"{base}/upload", upload | _form({"data": BYTES, "path": TEXT}, ("data", "path"))
+    download = _raw("A package by its name or URL", 404)
+    yield "get", f"{base}/download", download | {"parameters": [_query("path", TEXT)]}
+
+
+def _older_operations(base: str) -> Iterator[tuple[str, str, Operation]]:
+    """The older form of functions: protobuf messages in JSON."""
+    function, message = f"{base}/{{tenant}}/{{namespace}}/{{name}}", {"type": "object"}
+
+    def done(summary: str, *errors: int) -> Operation:
+        return _operation(summary, {"200": {"description": "It is done, or will be."}}, errors)
+
+    yield "get", f"{base}/connectors", _json("Built-in connectors", many({"type": "object"}))
+    yield from _package_operations(base, nothing_status="200")
+    yield "get", f"{base}/{{tenant}}/{{namespace}}", _json("The names of a namespace's functions", many(TEXT))
+    details = {"functionDetails": TEXT, "data": BYTES, "url": TEXT}
+    yield "get", function, _json("A function as a message", message)
+    register = done("Register a function and run it", 413)
+    yield "post", function, register | _form(details, ("functionDetails",))
+    update = done("Change a function; what is not given stays", 413)
+    yield "put", function, update | _form(details, ("functionDetails",))
+    yield "delete", function, done("Stop a function and forget it")
+    for path, what in ((function, "all instances"), (f"{function}/{{instance}}", "one instance")):
+        for action in ("stop", "restart"):
+            yield "post", f"{path}/{action}", done(f"{action.capitalize()} {what}")
+        yield "get", f"{path}/status", _json(f"How {what} {'are' if path == function else 'is'}", message)
+    trigger = _raw("Give the function one message, and answer what it makes of it", 408, 413)
+    yield "post", f"{function}/trigger", trigger | _form({"data": TEXT, "dataStream": BYTES, "topic": TEXT})
+    yield "get", f"{function}/state/{{state_key}}", _json("A value of the function's state", {"type": "object"})
+
+
+def _connector_operations(title: str, base: str) -> Iterator[tuple[str, str, Operation]]:
+    """Sinks or sources."""
+    name = title.lower()
+    one, config = f"{base}/{{tenant}}/{{namespace}}/{{name}}", ref(f"{title}Config")
+    instance = f"{one}/{{instance}}"
+    yield "get", f"{base}/builtin{name}s", _json(f"Built-in {name}s", many({"type": "object"}))
+    fields = _json(f"The settings of a built-in {name}", many({"type": "object"}))
+    yield "get", f"{base}/builtin{name}s/{{name}}/configdefinition", fields
+    yield "post", f"{base}/reloadBuiltIn{title}s", _json("Look for built-in connectors anew", None)
+    yield "get", f"{base}/{{tenant}}/{{namespace}}", _json(f"The names of a namespace's {name}s", many(TEXT))
+    parts = {f"{name}Config": config, "data": BYTES, "url": TEXT}
+    yield "get", one, _json(f"A {name} as it is registered", config)
+    register = _json(f"Register a {name} and run it", None, 413)
+    yield "post", one, register | _form(parts, (f"{name}Config",))
+    update = _json(f"Change a {name}; what is not given stays", None, 413)
+    yield "put", one, update | _form({**parts, "updateOptions": ref("UpdateOptions")}, (f"{name}Config",))
+    yield "delete", one, _json(f"Stop a {name} and forget it", None)
+    for path, what in ((one, "all instances"), (instance, "one instance")):
+        for action in ("start", "stop", "restart"):
+            yield "post", f"{path}/{action}", _json(f"{action.capitalize()} {what}", None)
+    yield "get", f"{one}/status", _json("How the instances are", ref(f"{title}Status"))
+    yield "get", f"{instance}/status", _json("How one instance is", ref(f"{title}InstanceStatus"))
+    yield "get", f"{instance}/logs", _logs()
+
+
+def _marked(operations: Iterator[tuple[str, str, Operation]]) -> Iterator[tuple[str, str, Operation]]:
+    """The same again, at paths that only older clients ask."""
+    for method, path, operation in operations:
+        yield method, path, operation | {"deprecated": True}
 
 
 def _worker_operations() -> Iterator[tuple[str, str, Operation]]:
@@ -172,6 +242,11 @@ def _json(summary: str, schema: Schema | None, *errors: int) -> Operation:
 def _raw(summary: str, *errors: int) -> Operation:
     """An operation that answers bytes. The type says JSON, as the reference's does."""
     return _operation(summary, {"200": _content("application/json", {})}, errors)
+
+
+def _logs() -> Operation:
+    logs = _operation("The last lines that an instance wrote; pfrun's own", _plain(), ())
+    return logs | {"parameters": [_query("tail", COUNT), _query("since", TEXT)]}
 
 
 def _text(summary: str) -> Operation:

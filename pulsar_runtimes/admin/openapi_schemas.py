@@ -66,7 +66,9 @@ def schemas() -> dict[str, Schema]:
         "WorkerInfo": _object({"workerId": TEXT, "workerHostname": TEXT, "port": COUNT}),
         "UpdateOptions": {"type": "object", "properties": {"updateAuthData": FLAG}},
         **_config_schemas(),
+        **_connector_config_schemas(),
         **_status_schemas(),
+        **_connector_status_schemas(),
         **_stats_schemas(),
         **_overview_schemas(),
     }
@@ -182,6 +184,101 @@ def _config_schemas() -> dict[str, Schema]:
                 "processingGuarantees": _one_of(ProcessingGuarantees),
             },
         },
+    }
+
+
+def _connector_config_schemas() -> dict[str, Schema]:
+    texts = by_name(TEXT)
+    common: dict[str, Schema] = {
+        "tenant": TEXT,
+        "namespace": TEXT,
+        "name": TEXT,
+        "className": TEXT,
+        "configs": _ANYTHING,
+        "secrets": _ANYTHING,
+        "parallelism": _POSITIVE,
+        "processingGuarantees": _one_of(ProcessingGuarantees),
+        "resources": ref("Resources"),
+        "archive": TEXT,
+        "runtimeFlags": TEXT,
+        "customRuntimeOptions": TEXT,
+        "logTopic": TEXT,
+    }
+    sink: dict[str, Schema] = {
+        "sinkType": TEXT,
+        "inputs": many(TEXT),
+        "topicsPattern": TEXT,
+        "topicToSerdeClassName": texts,
+        "topicToSchemaType": texts,
+        "topicToSchemaProperties": texts,
+        "inputSpecs": by_name(ref("ConsumerConfig")),
+        "sourceSubscriptionName": TEXT,
+        "sourceSubscriptionPosition": {
+            "type": "string",
+            "enum": [position.name.capitalize() for position in SubscriptionPosition],
+        },
+        "maxMessageRetries": {"type": "integer"},
+        "deadLetterTopic": TEXT,
+        "retainOrdering": FLAG,
+        "retainKeyOrdering": FLAG,
+        "autoAck": FLAG,
+        "timeoutMs": COUNT,
+        "negativeAckRedeliveryDelayMs": COUNT,
+        "cleanupSubscription": FLAG,
+        "transformFunction": TEXT,
+        "transformFunctionClassName": TEXT,
+        "transformFunctionConfig": {"type": "string", "description": "The text of a JSON object."},
+    }
+    source: dict[str, Schema] = {
+        "sourceType": TEXT,
+        "topicName": TEXT,
+        "producerConfig": ref("ProducerConfig"),
+        "serdeClassName": TEXT,
+        "schemaType": TEXT,
+        "batchSourceConfig": {
+            "type": "object",
+            "properties": {"discoveryTriggererClassName": TEXT, "discoveryTriggererConfig": _ANYTHING},
+        },
+    }
+    return {
+        f"{title}Config": {
+            "type": "object",
+            "description": f"A {title.lower()}. Tenant, namespace and name are those of the path.",
+            "properties": {**common, **own},
+        }
+        for title, own in (("Sink", sink), ("Source", source))
+    }
+
+
+def _connector_status_schemas() -> dict[str, Schema]:
+    return {
+        **_connector_status("Sink", "numReadFromPulsar", "numWrittenToSink"),
+        **_connector_status("Source", "numReceivedFromSource", "numWritten"),
+    }
+
+
+def _connector_status(title: str, taken: str, given: str) -> dict[str, Schema]:
+    exceptions = many(ref("Exception"))
+    instance = _object(
+        {
+            "running": FLAG,
+            "error": {"type": "string", "description": "Why it does not run; empty when it does."},
+            "numRestarts": COUNT,
+            taken: COUNT,
+            "numSystemExceptions": COUNT,
+            f"num{title}Exceptions": COUNT,
+            given: COUNT,
+            "lastReceivedTime": TIME_MS,
+            "workerId": TEXT,
+        },
+        latestSystemExceptions=exceptions,
+        ends=many(ref("End")),
+        **{f"latest{title}Exceptions": exceptions},
+    )
+    instances = many(_object({"instanceId": COUNT, "status": ref(f"{title}InstanceStatus")}))
+    return {
+        f"{title}InstanceStatus": instance,
+        f"{title}Status": _object({"numInstances": COUNT, "numRunning": COUNT, "instances": instances}),
     }
 
 

@@ -14,6 +14,7 @@ from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.status import End, InstanceStatus
 from pulsar_runtimes.service.collector import Answer
+from pulsar_runtimes.service.component import ANY
 from pulsar_runtimes.service.functions import FunctionService, Seen
 from pulsar_runtimes.service.metrics import Figures, MetricsPage
 
@@ -34,7 +35,7 @@ class OverviewRoutes:
     """The route over a :class:`FunctionService`, with the figures that ``metrics`` keeps."""
 
     def __init__(self, service: FunctionService, metrics: MetricsPage, worker_id: str) -> None:
-        self._service = service
+        self._service = service.for_component(ANY)
         self._metrics = metrics
         self._worker_id = worker_id
         self._started_ms = int(time.time() * 1000)

@@ -6,7 +6,7 @@ instance ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pulsar_runtimes.model.observation import InstanceStats
@@ -15,8 +15,9 @@ from pulsar_runtimes.service.functions import Seen
 
 _NOTHING = InstanceStats()
 
-
 Form = dict[str, Any]
+StatusForm = Callable[[Seen, str, str], Form]
+"""From what is seen of an instance, its worker's id and what keeps it from being started, to its status."""
 
 
 def status_form(instances: Sequence[tuple[int, Form]]) -> Form:
@@ -33,35 +34,42 @@ def instance_status_form(seen: Seen, worker_id: str, problem: str = "") -> Form:
     stats = (status.stats if status is not None and running else None) or _NOTHING
     form: Form = {
         "running": running,
-        "error": "" if running or stopped else problem or _error(status),
+        "error": "" if running or stopped else problem or error_of(status, "Function"),
         "numRestarts": status.restarts if status is not None else 0,
         "numReceived": stats.received,
         "numSuccessfullyProcessed": stats.processed,
         "numUserExceptions": stats.user_exceptions,
     }
     if running:
-        form["latestUserExceptions"] = _exceptions(stats.latest_user_exceptions)
+        form["latestUserExceptions"] = exceptions_form(stats.latest_user_exceptions)
     form["numSystemExceptions"] = stats.system_exceptions
     if running:
-        form["latestSystemExceptions"] = _exceptions(stats.latest_system_exceptions)
+        form["latestSystemExceptions"] = exceptions_form(stats.latest_system_exceptions)
     form |= {
         "averageLatency": stats.average_latency_ms,
         "lastInvocationTime": stats.last_invocation_ms,
         "workerId": worker_id,
     }
     if status is not None and status.ends:
-        form["ends"] = [_end(end) for end in status.ends]
+        form["ends"] = ends_form(status.ends)
     return form
 
 
-def _error(status: InstanceStatus | None) -> str:
+def error_of(status: InstanceStatus | None, title: str) -> str:
+    """Why an instance of a ``title``, such as ``Sink``, does not run."""
     if status is None:
-        return "Function has not been scheduled"
+        return f"{title} has not been scheduled"
     return status.update_failure or status.reason or status.state.value
 
 
-def _exceptions(exceptions: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+def exceptions_form(exceptions: Sequence[tuple[str, int]]) -> list[Form]:
+    """``ExceptionInformation`` of each."""
     return [{"exceptionString": text, "timestampMs": at} for text, at in exceptions]
+
+
+def ends_form(ends: Sequence[End]) -> list[Form]:
+    """How the last lives of an instance ended."""
+    return [_end(end) for end in ends]
 
 
 def _end(end: End) -> Form:

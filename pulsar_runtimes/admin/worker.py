@@ -12,6 +12,8 @@ from starlette.routing import BaseRoute
 from pulsar_runtimes.metadata.election import Member
 from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.names import InstanceKey
+from pulsar_runtimes.service.builtins import Builtins
+from pulsar_runtimes.service.component import ANY
 from pulsar_runtimes.service.errors import NotReadyError, RefusedError
 from pulsar_runtimes.service.functions import FunctionService
 
@@ -51,7 +53,8 @@ class WorkerRoutes:
     """The routes about the workers."""
 
     def __init__(self, service: FunctionService, workers: Workers) -> None:
-        self._service = service
+        self._service = service.for_component(ANY)
+        self._builtins = Builtins(service.worker)
         self._workers = workers
 
     def routes(self) -> list[BaseRoute]:
@@ -61,7 +64,7 @@ class WorkerRoutes:
             GuardedRoute("/cluster/leader", answering(self._leader), "GET", Operation.CLUSTER),
             GuardedRoute("/cluster/leader/ready", answering(self._leader_ready), "GET", Operation.LEADER_READY),
             GuardedRoute("/assignments", answering(self._assignments), "GET", Operation.ASSIGNMENTS),
-            GuardedRoute("/connectors", answering(lambda request: []), "GET", Operation.WORKER_CONNECTORS),
+            GuardedRoute("/connectors", answering(self._connectors), "GET", Operation.WORKER_CONNECTORS),
             GuardedRoute("/rebalance", answering(self._rebalance), "PUT", Operation.REBALANCE),
             GuardedRoute("/drain", answering(self._drain_me), "PUT", Operation.DRAIN),
             GuardedRoute("/drain", answering(self._drain_status), "GET", Operation.DRAIN_STATUS),
@@ -110,6 +113,9 @@ class WorkerRoutes:
         for key, worker in sorted(self._workers.assigned().items()):
             found.setdefault(worker, []).append(str(key))
         return found
+
+    def _connectors(self, request: Request) -> list[dict[str, str]]:
+        return self._builtins.connectors()
 
     def _function_metrics(self, request: Request) -> list[dict[str, Any]]:
         return [

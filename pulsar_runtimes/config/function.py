@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pulsar_runtimes.model.component import BUILTIN
 from pulsar_runtimes.model.function import (
     DEFAULT_RESOURCES,
     ComponentType,
@@ -42,8 +43,6 @@ IGNORED_KEYS = {
     "exposePulsarAdminClientEnabled": "the worker's exposeAdminClientEnabled counts",
 }
 
-BUILTIN = "builtin://"
-
 
 def load_function_config(path: str | Path | None, overrides: Mapping[str, Any] | None = None) -> FunctionSpec:
     """:func:`parse_function_config` of :func:`read_function_config`, for those who need no warnings."""
@@ -73,10 +72,10 @@ def parse_function_config(section: Section) -> FunctionSpec:
     guarantees = section.choice("processingGuarantees", ProcessingGuarantees, ProcessingGuarantees.ATLEAST_ONCE)
     key = _read_key(section, class_name)
     output = read_topic(section, "output")
-    user_config = dict(_read_json_mapping(section, "userConfig"))
+    user_config = dict(read_json_mapping(section, "userConfig"))
     auto_ack = section.boolean("autoAck", True, null=True)
     retain_ordering, retain_key_ordering = section.boolean("retainOrdering"), section.boolean("retainKeyOrdering")
-    subscription_type = _subscription_type(
+    subscription_type = subscription_type_of(
         guarantees, retain_ordering=retain_ordering, retain_key_ordering=retain_key_ordering
     )
     window = section.section("windowConfig")
@@ -95,9 +94,9 @@ def parse_function_config(section: Section) -> FunctionSpec:
         parallelism=section.integer("parallelism", 1, null=1, minimum=1, maximum=MAX_INT),
         source=_read_source(section, language, subscription_type),
         sink=_read_sink(section, output, language),
-        resources=_read_resources(section),
+        resources=read_resources(section),
         retry_details=_read_retries(section),
-        secrets_map=_read_json_mapping(section, "secrets"),
+        secrets_map=read_json_mapping(section, "secrets"),
         runtime_flags=section.text("runtimeFlags"),
         component_type=ComponentType.FUNCTION,
         custom_runtime_options=section.text("customRuntimeOptions"),
@@ -179,9 +178,10 @@ def _read_source(section: Section, language: Language, subscription_type: Subscr
     )
 
 
-def _subscription_type(
+def subscription_type_of(
     guarantees: ProcessingGuarantees, *, retain_ordering: bool, retain_key_ordering: bool
 ) -> SubscriptionType:
+    """What the input topics are read with, for the order that is asked for."""
     if retain_ordering or guarantees is ProcessingGuarantees.EFFECTIVELY_ONCE:
         return SubscriptionType.FAILOVER
     return SubscriptionType.KEY_SHARED if retain_key_ordering else SubscriptionType.SHARED
@@ -200,12 +200,12 @@ def _read_sink(section: Section, output: str, language: Language) -> SinkSpec:
         forward_source_message_property=section.boolean("forwardSourceMessageProperty", True, null=True),
         schema_properties=custom.schema_properties,
         consumer_properties=custom.consumer_properties,
-        producer_spec=_read_producer(section),
+        producer_spec=read_producer(section),
     )
 
 
-def _read_producer(section: Section) -> ProducerSpec | None:
-    """``producerConfig``; ``batchBuilder`` of the function wins over its own. ``None`` when neither is there."""
+def read_producer(section: Section) -> ProducerSpec | None:
+    """``producerConfig``; the ``batchBuilder`` beside it wins over its own. ``None`` when neither is there."""
     batch_builder = section.text("batchBuilder")
     inner = section.section("producerConfig")
     if inner is None:
@@ -225,7 +225,8 @@ def _read_producer(section: Section) -> ProducerSpec | None:
     return spec
 
 
-def _read_resources(section: Section) -> Resources:
+def read_resources(section: Section) -> Resources:
+    """``resources``, each with its default."""
     inner = section.section("resources")
     if inner is None:
         return DEFAULT_RESOURCES
@@ -250,7 +251,7 @@ def _read_retries(section: Section) -> RetrySpec | None:
     return None
 
 
-def _read_json_mapping(section: Section, key: str) -> Mapping[str, Any]:
+def read_json_mapping(section: Section, key: str) -> Mapping[str, Any]:
     """A mapping that JSON can carry: it knows no infinity."""
     value = section.mapping(key)
     if not _is_finite(value):

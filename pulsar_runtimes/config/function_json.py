@@ -31,9 +31,9 @@ def build_function_config(function: FunctionSpec) -> dict[str, Any]:
         "namespace": function.namespace,
         "name": function.name,
         "className": window.get("actualWindowFunctionClassName") if window else function.class_name,
-        "inputSpecs": {topic: _consumer(spec) for topic, spec in source.input_specs.items()},
+        "inputSpecs": {topic: consumer_json(spec) for topic, spec in source.input_specs.items()},
         "output": sink.topic or None,
-        "producerConfig": _producer(sink.producer_spec or ProducerSpec()),
+        "producerConfig": producer_json(sink.producer_spec or ProducerSpec()),
         "outputSchemaType": sink.schema_type or None,
         "outputSerdeClassName": sink.ser_de_class_name or None,
         "logTopic": function.log_topic or None,
@@ -55,16 +55,18 @@ def build_function_config(function: FunctionSpec) -> dict[str, Any]:
         "cleanupSubscription": source.cleanup_subscription,
         "runtimeFlags": function.runtime_flags or None,
         "customRuntimeOptions": function.custom_runtime_options or None,
-        "subscriptionPosition": _position(source.subscription_position),
+        "subscriptionPosition": position_name(source.subscription_position),
     }
     return {key: value for key, value in config.items() if value is not None}
 
 
-def _position(position: SubscriptionPosition) -> str:
+def position_name(position: SubscriptionPosition) -> str:
+    """A subscription's first position as configs spell it."""
     return position.name.capitalize()
 
 
-def _consumer(spec: ConsumerSpec) -> dict[str, Any]:
+def consumer_json(spec: ConsumerSpec) -> dict[str, Any]:
+    """``ConsumerConfig`` of one input."""
     config = {
         "schemaType": spec.schema_type or None,
         "serdeClassName": spec.serde_class_name or None,
@@ -78,7 +80,8 @@ def _consumer(spec: ConsumerSpec) -> dict[str, Any]:
     return {key: value for key, value in config.items() if value is not None}
 
 
-def _producer(spec: ProducerSpec) -> dict[str, Any]:
+def producer_json(spec: ProducerSpec) -> dict[str, Any]:
+    """``ProducerConfig``."""
     config = {
         "maxPendingMessages": spec.max_pending_messages or None,
         "maxPendingMessagesAcrossPartitions": spec.max_pending_messages_across_partitions or None,

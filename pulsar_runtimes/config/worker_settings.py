@@ -33,7 +33,8 @@ NO_SASL = "pfrun has no SASL authentication"
 NO_METADATA = "pfrun has no use for it"
 NO_METADATA_STORE = "pfrun uses no metadata store"
 NO_PACKAGES = "pfrun keeps packages in its state directory"
-NO_ARCHIVES = "pfrun offers no built-in connectors and functions"
+NO_UPLOAD = "built-in archives are read where they are"
+NO_CLASS_LOADING = "pfrun loads no class of a package; it reads its types only"
 NO_BOOKKEEPER = "pfrun uses no BookKeeper"
 UNREAD = "Apache Pulsar itself does not read it"
 JVM_ONLY = "it is about the Java worker's own JVM"
@@ -177,27 +178,21 @@ class WorkerSettings:
     num_function_package_replicas: int = key("numFunctionPackageReplicas", 0, _NO, NO_PACKAGES)
     download_directory: str = key("downloadDirectory", "", note="for Kubernetes a directory inside the pod")
     functions_worker_enable_package_management: bool = key(
-        "functionsWorkerEnablePackageManagement", False, _NO, NO_PACKAGES
+        "functionsWorkerEnablePackageManagement",
+        False,
+        note="packages may be named as function://...; uploaded ones stay in the state directory all the same",
     )
-    upload_builtin_sinks_sources: bool = key("uploadBuiltinSinksSources", True, _NO, NO_ARCHIVES)
-    connectors_directory: str = key("connectorsDirectory", "./connectors", _NO, NO_ARCHIVES)
-    functions_directory: str = key("functionsDirectory", "./functions", _NO, NO_ARCHIVES)
+    upload_builtin_sinks_sources: bool = key("uploadBuiltinSinksSources", True, _NO, NO_UPLOAD)
+    connectors_directory: str = key("connectorsDirectory", "./connectors")
+    functions_directory: str = key("functionsDirectory", "./functions")
     nar_extraction_directory: str = key("narExtractionDirectory", "/tmp", note="only for Java functions")
-    enable_classloading_of_builtin_files: bool = key("enableClassloadingOfBuiltinFiles", False, _NO, NO_ARCHIVES)
-    enable_classloading_of_external_files: bool = key("enableClassloadingOfExternalFiles", False, _NO, NO_ARCHIVES)
-    validate_connector_config: bool = key("validateConnectorConfig", False, _NO, NO_ARCHIVES)
-    enable_referencing_connector_directory_files: bool = key(
-        "enableReferencingConnectorDirectoryFiles", True, _NO, NO_ARCHIVES
-    )
-    enable_referencing_functions_directory_files: bool = key(
-        "enableReferencingFunctionsDirectoryFiles", True, _NO, NO_ARCHIVES
-    )
-    additional_enabled_connector_url_patterns: tuple[str, ...] = key(
-        "additionalEnabledConnectorUrlPatterns", (), _NO, NO_ARCHIVES
-    )
-    additional_enabled_functions_url_patterns: tuple[str, ...] = key(
-        "additionalEnabledFunctionsUrlPatterns", (), _NO, NO_REST
-    )
+    enable_classloading_of_builtin_files: bool = key("enableClassloadingOfBuiltinFiles", False, _NO, NO_CLASS_LOADING)
+    enable_classloading_of_external_files: bool = key("enableClassloadingOfExternalFiles", False, _NO, NO_CLASS_LOADING)
+    validate_connector_config: bool = key("validateConnectorConfig", False, _NO, NO_CLASS_LOADING)
+    enable_referencing_connector_directory_files: bool = key("enableReferencingConnectorDirectoryFiles", True)
+    enable_referencing_functions_directory_files: bool = key("enableReferencingFunctionsDirectoryFiles", True)
+    additional_enabled_connector_url_patterns: tuple[str, ...] = key("additionalEnabledConnectorUrlPatterns", ())
+    additional_enabled_functions_url_patterns: tuple[str, ...] = key("additionalEnabledFunctionsUrlPatterns", ())
     functions_worker_service_nar_package: str = key(
         "functionsWorkerServiceNarPackage", "", Use.REFUSED, "it replaces the Java worker; pfrun cannot run it"
     )

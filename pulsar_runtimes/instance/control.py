@@ -140,6 +140,10 @@ def fetch_stats(port: int, *, host: str = "127.0.0.1", seconds: float = _RPC_SEC
             metrics.avgProcessLatency_1min,
         ),
         user_metrics={name: value for name, value in metrics.userMetrics.items() if not math.isnan(value)},
+        source_exceptions=status.numSourceExceptions,
+        sink_exceptions=status.numSinkExceptions,
+        latest_source_exceptions=_infos(status.latestSourceExceptions),
+        latest_sink_exceptions=_infos(status.latestSinkExceptions),
     )
 
 

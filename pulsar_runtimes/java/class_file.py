@@ -1,18 +1,23 @@
 """A Java class file, as far as the types of its class are concerned. Pure: bytes in, names out.
 
-The format is chapter 4 of the Java Virtual Machine Specification. Fields, methods and code are passed over.
+The format is chapter 4 of the Java Virtual Machine Specification. Methods and code are passed over.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MAGIC = 0xCAFEBABE
 
+_STATIC = 0x0008
+_DEEPEST_ANNOTATION = 50
+
 _UTF8 = 1
 _CLASS = 7
 _LONG_AND_DOUBLE = (5, 6)
+_NUMBERS = {3: ">i", 4: ">f", 5: ">q", 6: ">d"}
 
 # Tag of a constant to the bytes that follow it; 1 (text) has a length of its own.
 _CONSTANT_SIZES = {
@@ -105,6 +110,13 @@ class _Constants:
         (name,) = struct.unpack_from(">H", self._data, self._offset(_CLASS, index))
         return self.text(name).replace("/", ".")
 
+    def number(self, index: int) -> int | float:
+        for tag, form in _NUMBERS.items():
+            if (tag, index) in self._offsets:
+                value: int | float = struct.unpack_from(form, self._data, self._offsets[tag, index])[0]
+                return value
+        raise ClassFileError(f"constant {index}: is not there, or no number")
+
     def _offset(self, tag: int, index: int) -> int:
         try:
             return self._offsets[tag, index]
@@ -122,7 +134,7 @@ def _read_constants(data: bytes) -> tuple[_Constants, int]:
     while index < count:
         (tag,) = struct.unpack_from(">B", data, offset)
         offset += 1
-        if tag in (_UTF8, _CLASS):
+        if tag in (_UTF8, _CLASS, *_NUMBERS):
             pool.add(tag, index, offset)
         if tag == _UTF8:
             offset += 2 + int(struct.unpack_from(">H", data, offset)[0])
@@ -133,6 +145,108 @@ def _read_constants(data: bytes) -> tuple[_Constants, int]:
         # These two take two places in the pool.
         index += 2 if tag in _LONG_AND_DOUBLE else 1
     return pool, offset
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFile:
+    """A field of a class, not a static one. ``type_text`` is its generic type, or else its descriptor.
+
+    ``annotations`` has what was kept for run time: class by class, the plain values by name; others are ``None``.
+    """
+
+    name: str
+    type_text: str
+    annotations: Mapping[str, Mapping[str, str | bool | int | float | None]]
+
+
+def parse_fields(data: bytes) -> list[FieldFile]:
+    """The fields of the class that ``data`` defines. ``ClassFileError`` when it is malformed."""
+    try:
+        pool, offset = _read_constants(data)
+        (count,) = struct.unpack_from(">H", data, offset + 6)
+        offset += 8 + 2 * count
+        (count,) = struct.unpack_from(">H", data, offset)
+        offset += 2
+        fields = []
+        for _ in range(count):
+            field, offset = _read_field(data, offset, pool)
+            if field is not None:
+                fields.append(field)
+        return fields
+    except (struct.error, IndexError) as error:
+        raise ClassFileError(f"ends too early, after {len(data)} bytes") from error
+
+
+def _read_field(data: bytes, offset: int, pool: _Constants) -> tuple[FieldFile | None, int]:
+    flags, name, descriptor, attributes = struct.unpack_from(">4H", data, offset)
+    offset += 8
+    type_text = pool.text(descriptor)
+    annotations: Mapping[str, Mapping[str, str | bool | int | float | None]] = {}
+    for _ in range(attributes):
+        kind, length = struct.unpack_from(">HI", data, offset)
+        offset += 6
+        if pool.text(kind) == "Signature":
+            type_text = pool.text(struct.unpack_from(">H", data, offset)[0])
+        elif pool.text(kind) == "RuntimeVisibleAnnotations":
+            annotations = _Annotations(data, offset, pool).read()
+        offset += length
+    field = None if flags & _STATIC else FieldFile(pool.text(name), type_text, annotations)
+    return field, offset
+
+
+class _Annotations:
+    """The attribute ``RuntimeVisibleAnnotations``, read from ``offset`` on."""
+
+    def __init__(self, data: bytes, offset: int, pool: _Constants) -> None:
+        self._data = data
+        self._offset = offset
+        self._pool = pool
+
+    def read(self) -> dict[str, dict[str, str | bool | int | float | None]]:
+        found = {}
+        for _ in range(self._number()):
+            name, values = self._annotation(0)
+            found[name] = values
+        return found
+
+    def _annotation(self, depth: int) -> tuple[str, dict[str, str | bool | int | float | None]]:
+        name = self._pool.text(self._number())
+        values: dict[str, str | bool | int | float | None] = {}
+        for _ in range(self._number()):
+            member = self._pool.text(self._number())
+            values[member] = self._value(depth + 1)
+        return name.removeprefix("L").removesuffix(";").replace("/", "."), values
+
+    def _value(self, depth: int) -> str | bool | int | float | None:
+        if depth > _DEEPEST_ANNOTATION:
+            raise ClassFileError(f"annotations nested deeper than {_DEEPEST_ANNOTATION}")
+        tag = chr(self._data[self._offset])
+        self._offset += 1
+        match tag:
+            case "s":
+                return self._pool.text(self._number())
+            case "Z":
+                return bool(self._pool.number(self._number()))
+            case "e":
+                self._number()
+                return self._pool.text(self._number())
+            case "@":
+                self._annotation(depth)
+            case "[":
+                for _ in range(self._number()):
+                    self._value(depth + 1)
+            case "c":
+                self._number()
+            case "B" | "C" | "D" | "F" | "I" | "J" | "S":
+                return self._pool.number(self._number())
+            case _:
+                raise ClassFileError(f"annotation: has a value of the unknown kind {tag!r}")
+        return None
+
+    def _number(self) -> int:
+        (value,) = struct.unpack_from(">H", self._data, self._offset)
+        self._offset += 2
+        return int(value)
 
 
 def _skip_members(data: bytes, offset: int) -> int:

@@ -45,7 +45,7 @@ class Jar:
     def __init__(self, path: Path) -> None:
         """``JarError`` when there is no such file, or it is not a zip archive."""
         self._path = path
-        self._classes: dict[str, ClassFile | None] = {}
+        self._classes: dict[str, tuple[ClassFile, bytes] | None] = {}
         self._unpacked = 0
         with ExitStack() as stack:
             self._archive = self._open(path, str(path), stack)
@@ -66,6 +66,15 @@ class Jar:
 
         ``JarError`` when its file cannot be read, or holds another class.
         """
+        found = self._find(name)
+        return None if found is None else found[0]
+
+    def read_class(self, name: str) -> bytes | None:
+        """The file of the class ``name``. ``None`` and errors as with :meth:`find_class`."""
+        found = self._find(name)
+        return None if found is None else found[1]
+
+    def _find(self, name: str) -> tuple[ClassFile, bytes] | None:
         if name not in self._classes:
             self._classes[name] = self._look_up(name)
         return self._classes[name]
@@ -74,14 +83,14 @@ class Jar:
         """The file ``entry`` at the root of the package; ``None`` when there is none. ``JarError`` over the limit."""
         return self._read(self._archive, str(self._path), entry, max_bytes)
 
-    def _look_up(self, name: str) -> ClassFile | None:
+    def _look_up(self, name: str) -> tuple[ClassFile, bytes] | None:
         entry = f"{name.replace('.', '/')}.class"
         for place in (entry, f"{_BUNDLED}{entry}"):
             if (data := self.read(place)) is not None:
                 return self._parse(name, data, str(self._path))
         return self._look_up_nested(name, entry)
 
-    def _look_up_nested(self, name: str, entry: str) -> ClassFile | None:
+    def _look_up_nested(self, name: str, entry: str) -> tuple[ClassFile, bytes] | None:
         for nested in self._archive.namelist():
             if not (nested.startswith(_BUNDLED) and nested.endswith(".jar")):
                 continue
@@ -99,14 +108,14 @@ class Jar:
                 return self._parse(name, data, where)
         return None
 
-    def _parse(self, name: str, data: bytes, where: str) -> ClassFile:
+    def _parse(self, name: str, data: bytes, where: str) -> tuple[ClassFile, bytes]:
         try:
             found = parse_class_file(data)
         except ClassFileError as error:
             raise JarError(f"{where}: class {name}: {error}") from error
         if found.name != name:
             raise JarError(f"{where}: class {name}: its file holds {found.name}")
-        return found
+        return found, data
 
     def _open(self, source: Path | IO[bytes], where: str, stack: ExitStack) -> zipfile.ZipFile:
         try:

@@ -77,6 +77,13 @@ def parse_class_signature(text: str) -> ClassSignature:
     return ClassSignature(parameters, superclass, tuple(interfaces))
 
 
+def parse_type_signature(text: str) -> JavaType:
+    """The type of a field, from its signature or descriptor. ``ClassFileError`` when it is none."""
+    if primitive := _PRIMITIVES.get(text):
+        return ClassType(primitive)
+    return _Parser(text).reference()
+
+
 def substitute(pattern: JavaType, values: Mapping[str, JavaType]) -> JavaType:
     """``pattern`` with each of its variables replaced; one that has no value becomes Object."""
     match pattern:

@@ -113,6 +113,29 @@ def sink_type(jar: Jar, class_name: str) -> JavaType:
     return _connector_type(jar, "Sink", class_name, (_SINK,))
 
 
+def is_batch_source(jar: Jar, class_name: str) -> bool:
+    """Whether ``class_name`` is a batch source. False for a class that is not there."""
+    hierarchy = _Hierarchy(jar)
+    if not hierarchy.knows(class_name):
+        return False
+    return hierarchy.arguments(hierarchy.declared(class_name), _BATCH_SOURCE) is not None
+
+
+def transform_input(jar: Jar, class_name: str) -> JavaType:
+    """What the function takes that a sink applies to its input. It must give a ``Record``; else ``JavaTypeError``."""
+    hierarchy = _Hierarchy(jar)
+    if not hierarchy.knows(class_name):
+        raise JavaTypeError(f"Function class {class_name} not found")
+    for interface in (_FUNCTION, _NATIVE_FUNCTION):
+        arguments = hierarchy.arguments(hierarchy.declared(class_name), interface)
+        if arguments is not None:
+            taken, given = arguments
+            if hierarchy.arguments(given, _RECORD) is None:
+                raise JavaTypeError("Sink transform function output must be of type Record")
+            return taken
+    raise hierarchy.no_interface("Function", class_name)
+
+
 def check_serde(jar: Jar, serde_class: str, function_type: JavaType, *, is_input: bool) -> None:
     """``JavaTypeError`` unless the SerDe reads (``is_input``) or writes what the function takes or gives.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -67,6 +67,41 @@ class AdminClient:
     def put_form(self, path: str, files: Mapping[str, Any]) -> Any:
         """Put a multipart form; answer and errors as :meth:`get` has them."""
         return self._ask("PUT", path, files=files)
+
+    def download(self, path: str, target: BinaryIO, max_bytes: int) -> None:
+        """Write what is at ``path`` to ``target``; errors as :meth:`get` has them, and for more than ``max_bytes``."""
+        url, headers = f"{self._bases[0]}{path}", self._headers()
+        try:
+            for _ in range(_MOST_REDIRECTS + 1):
+                with self._client.stream("GET", url, headers=headers) as answer:
+                    if answer.has_redirect_location:
+                        url = str(answer.url.join(answer.headers["location"]))
+                        continue
+                    if not answer.is_success:
+                        answer.read()
+                        raise AdminError(answer.status_code, f"GET {url}: {answer.status_code}: {_reason(answer)}")
+                    size = 0
+                    for chunk in answer.iter_bytes():
+                        size += len(chunk)
+                        if size > max_bytes:
+                            raise AdminError(413, f"GET {url}: is larger than {max_bytes} bytes")
+                        target.write(chunk)
+                    return
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise MetadataError(f"GET {url}: no broker answers: {error or type(error).__name__}") from None
+        raise MetadataError(f"GET {url}: more than {_MOST_REDIRECTS} redirects")
+
+    def upload(self, path: str, content: BinaryIO, file_name: str, texts: Mapping[str, str]) -> None:
+        """Post ``content`` as the part ``file`` of a form, beside ``texts`` in JSON; errors as with :meth:`get`."""
+        parts: list[tuple[str, Any]] = [(name, (None, text, "application/json")) for name, text in texts.items()]
+        url = f"{self._bases[0]}{path}"
+        try:
+            files = [*parts, ("file", (file_name, content))]
+            answer = self._client.post(url, files=files, headers=self._headers(), follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise MetadataError(f"POST {url}: no broker answers: {error or type(error).__name__}") from None
+        if not answer.is_success:
+            raise AdminError(answer.status_code, f"POST {url}: {answer.status_code}: {_reason(answer)}")
 
     def _ask(self, method: str, path: str, body: Any = None, files: Mapping[str, Any] | None = None) -> Any:
         failure: Exception | None = None

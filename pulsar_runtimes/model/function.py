@@ -165,8 +165,9 @@ class SinkSpec:
 class FunctionSpec:
     """One function as somebody wants it: ``FunctionDetails``, plus where its code lies.
 
-    ``package`` is a path or URL of the user's code as given (``jar``, ``py`` or ``go`` of a function config);
-    it is not part of ``FunctionDetails`` and so never written into its JSON.
+    ``package`` is a path or URL of the user's code as given (``jar``, ``py`` or ``go`` of a function config, the
+    ``archive`` of a connector), ``transform_package`` that of the function that a sink applies to its input; they
+    are not part of ``FunctionDetails`` and so never written into its JSON.
     """
 
     tenant: str = ""
@@ -193,6 +194,7 @@ class FunctionSpec:
     retain_key_ordering: bool = False
     subscription_position: SubscriptionPosition = SubscriptionPosition.LATEST
     package: str = field(default="", metadata={"outside": True})
+    transform_package: str = field(default="", metadata={"outside": True})
 
     @property
     def key(self) -> FunctionKey:
@@ -274,4 +276,5 @@ class InstanceSpec:
     @property
     def lasting(self) -> InstanceSpec:
         """The same without what is drawn anew at each plan or start: what remains tells whether two are the same."""
-        return replace(self, function_id="", function_version="", port=0, metrics_port=0, first_consumer_number=0)
+        same = replace(self, function_id="", function_version="", transform_id="")
+        return replace(same, port=0, metrics_port=0, first_consumer_number=0)

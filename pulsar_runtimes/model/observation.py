@@ -52,8 +52,8 @@ class MinuteStats:
 class InstanceStats:
     """What an instance has counted since it started. Exceptions are (text, ms since the epoch), oldest first.
 
-    Failures of a source or sink are among the system exceptions. ``user_metrics`` has the function's own figures by
-    the names of the reference.
+    Failures of a source or sink are among the system exceptions, and told apart beside them. ``user_metrics`` has the
+    function's own figures by the names of the reference.
     """
 
     received: int = 0
@@ -66,6 +66,10 @@ class InstanceStats:
     latest_system_exceptions: tuple[tuple[str, int], ...] = ()
     last_minute: MinuteStats = MinuteStats()
     user_metrics: Mapping[str, float] = field(default_factory=dict)
+    source_exceptions: int = 0
+    sink_exceptions: int = 0
+    latest_source_exceptions: tuple[tuple[str, int], ...] = ()
+    latest_sink_exceptions: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

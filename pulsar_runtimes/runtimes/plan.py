@@ -51,10 +51,12 @@ def plan_instances(
 ) -> tuple[InstanceSpec, ...]:
     """The instances of ``function``: one for each number below its parallelism, or one for all replicas.
 
-    ``function.package`` is the file the instances load. ``new_id`` gives the function's id and version, random
-    at every start as in the reference; all instances of one plan share them.
+    ``function.package`` is the file the instances load, ``function.transform_package`` that of a sink's function.
+    ``new_id`` gives the function's id and version, random at every start as in the reference; all instances of one
+    plan share them.
     """
     function_id, function_version = new_id(), new_id()
+    transform_id = new_id() if function.transform_package else ""
     numbers = (ALL_REPLICAS,) if capabilities.runs_all_replicas else range(function.parallelism)
     return tuple(
         InstanceSpec(
@@ -76,6 +78,8 @@ def plan_instances(
             expose_admin=defaults.expose_admin,
             ignore_unknown_config_fields=defaults.ignore_unknown_config_fields,
             nar_extraction_directory=defaults.nar_extraction_directory,
+            transform_file=function.transform_package,
+            transform_id=transform_id,
         )
         for number in numbers
     )

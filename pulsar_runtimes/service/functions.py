@@ -1,4 +1,4 @@
-"""Functions as the admin API knows them: registered, changed, stopped, asked for their state.
+"""Functions, sinks and sources as the admin API knows them: registered, changed, stopped, asked for their state.
 
 What is registered is kept by a :class:`Record`, which also says what of it this worker is to run. Functions that were
 given on the worker's command line are shown as well, and changed there only.
@@ -7,29 +7,29 @@ given on the worker's command line are shown as well, and changed there only.
 from __future__ import annotations
 
 import contextlib
-import json
+import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
-from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config
-from pulsar_runtimes.config.function_json import build_function_config
-from pulsar_runtimes.config.function_update import merge_update
-from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError
-from pulsar_runtimes.model.function import FunctionSpec, Language
+from pulsar_runtimes.model.component import BUILTIN, component_of
+from pulsar_runtimes.model.errors import AdmissionError, PfrunError
+from pulsar_runtimes.model.function import ComponentType, FunctionSpec
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import LogPart
 from pulsar_runtimes.worker.worker import Worker
 
+from .component import FUNCTIONS, Component
 from .errors import NotFoundError, NotReadyError, RefusedError
+from .fetched_packages import FetchedPackages
 from .function_state import StateAccess
+from .package_urls import UrlRules, is_package_name
 from .packages import PackageStore
 from .trigger import trigger
 
@@ -66,7 +66,9 @@ class Upload:
 
 
 class FunctionService:
-    """One worker's functions. All methods may be called from any thread; changes happen one after another.
+    """One worker's functions, sinks or sources, each kind with a service that :meth:`for_component` gives.
+
+    All methods may be called from any thread; changes happen one after another, of all kinds.
 
     ``RefusedError`` for a request that is wrong, with every problem; ``NotFoundError`` for a function that is not
     there; ``PfrunError`` when something outside failed.
@@ -81,17 +83,29 @@ class FunctionService:
         client: Callable[[], Any],
         state_url: str = "",
         clock: Callable[[], float] = time.time,
+        fetched: FetchedPackages | None = None,
     ) -> None:
-        """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions."""
+        """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions.
+
+        ``fetched`` is by default without the brokers' packages.
+        """
+        self.component = FUNCTIONS
         self.worker = worker
         self.packages = packages
+        self.fetched = fetched or FetchedPackages(packages, UrlRules.from_config(worker.config))
         self._record = record
         self._client = client
         self._clock = clock
         self._changing = threading.Lock()
         self._problems: dict[FunctionKey, str] = {}
         self._taken: set[FunctionKey] = set()
-        self.state = StateAccess(state_url, lambda key: key in self.functions())
+        self.state = StateAccess(state_url, lambda key: self._find(key) is not None)
+
+    def for_component(self, component: Component) -> Self:
+        """The same service for components of another kind. What is of a third kind is not there."""
+        other = copy.copy(self)
+        other.component = component
+        return other
 
     def take(self, key: FunctionKey, registration: Registration | None, numbers: Collection[int]) -> None:
         """Run these instances of a function from now on, and no others; ``None`` when the function is gone.
@@ -106,7 +120,7 @@ class FunctionService:
             return
         self._taken.add(key)
         try:
-            function = replace(registration.function, package=str(self.packages.path(registration.package)))
+            function = self._placed(registration.function, registration.package, registration.transform_package)
             self.worker.submit(function, only=[each for each in numbers if not registration.is_stopped(each)])
         except PfrunError as error:
             self._problems[key] = str(error)
@@ -118,19 +132,26 @@ class FunctionService:
 
     def remove_unused_packages(self) -> None:
         """Throw away what nothing registered means any more. Only while nothing runs that may need it."""
+        for package in self.packages.unused(self._used_packages()):
+            self.packages.remove(package)
+
+    def _used_packages(self) -> set[str]:
         registrations = self._record.registrations().values()
         used = {location.path for each in registrations for location in (each.package, each.transform_package)}
-        for package in self.packages.unused(used):
-            self.packages.remove(package)
+        return (used | self.fetched.kept_for(used)) - {""}
 
     # What there is
 
     def names(self, tenant: str, namespace: str) -> list[str]:
-        """The names of the functions of a namespace; none for one that does not exist."""
-        return [key.name for key in self.functions() if (key.tenant, key.namespace) == (tenant, namespace)]
+        """The names of this kind of component in a namespace; none for one that does not exist."""
+        return [
+            function.name
+            for function in self.specs()
+            if (function.tenant, function.namespace) == (tenant, namespace) and self.component.holds(function)
+        ]
 
     def functions(self) -> list[FunctionKey]:
-        """Every function there is."""
+        """Every function there is, of whatever kind."""
         return list(self._everything())
 
     def _everything(self) -> dict[FunctionKey, Registration]:
@@ -141,7 +162,7 @@ class FunctionService:
         return {key: found[key] for key in sorted(found)}
 
     def specs(self) -> list[FunctionSpec]:
-        """Every function there is, as :meth:`get` answers it."""
+        """The same, each as :meth:`get` answers it."""
         return [registration.function for registration in self._everything().values()]
 
     def get(self, key: FunctionKey) -> FunctionSpec:
@@ -149,13 +170,18 @@ class FunctionService:
         return self._registration(key).function
 
     def _registration(self, key: FunctionKey) -> Registration:
+        found = self._find(key)
+        if found is None or not self.component.holds(found.function):
+            raise NotFoundError(self.component.missing(key.name))
+        return found
+
+    def _find(self, key: FunctionKey) -> Registration | None:
+        """What has that name, of whatever kind."""
         registration = self._record.registrations().get(key)
         if registration is not None:
             return registration
         given = self.worker.function(key) if key not in self._taken else None
-        if given is not None:
-            return Registration(given)
-        raise NotFoundError(f"Function {key.name} doesn't exist")
+        return None if given is None else Registration(given)
 
     def _changeable(self, key: FunctionKey) -> Registration:
         registration = self._registration(key)
@@ -163,46 +189,97 @@ class FunctionService:
             raise RefusedError(f"Function {key.name} was given on the worker's command line, and is changed there only")
         return registration
 
-    def package(self, key: FunctionKey) -> Path:
-        """The file that the function's code is in."""
-        registration = self._registration(key)
-        if registration.package.path:
-            return self.packages.path(registration.package)
-        return Path(registration.function.package)
+    def package(self, key: FunctionKey, *, transform: bool = False) -> Path:
+        """The file that the code of a component of any kind is in, or with ``transform`` that of a sink's function."""
+        registration = self._find(key)
+        if registration is None:
+            raise NotFoundError(self.component.missing(key.name))
+        location = registration.transform_package if transform else registration.package
+        if not location.path:
+            if transform:
+                raise NotFoundError(f"{self.component.title} {key.name} doesn't have a transform function")
+            return Path(registration.function.package)
+        if location.path.startswith(BUILTIN):
+            kind = ComponentType.FUNCTION if transform else component_of(registration.function)
+            return self.worker.archives.find(kind, location.path.removeprefix(BUILTIN)).path
+        return self.fetched.path(location)
+
+    def open_package(self, path: str) -> BinaryIO:
+        """The package at ``path``: one that a registration means, is built in, or that a request may name."""
+        if path.startswith(BUILTIN):
+            archives = self.worker.archives
+            found = {**archives.functions, **archives.connectors}.get(path.removeprefix(BUILTIN))
+            if found is None:
+                raise NotFoundError(f"{path} is not available")
+            return found.path.open("rb")
+        if path in self._used_packages():
+            return self.fetched.path(PackageLocation(path)).open("rb")
+        return self.fetched.open(path)
+
+    def keep_package(self, path: str, upload: Upload) -> None:
+        """Give a package to the brokers. ``path`` is its name, ``function://tenant/namespace/name@version``."""
+        if not is_package_name(path):
+            raise RefusedError(f"path: must be function://tenant/namespace/name@version (got {path!r})")
+        self.fetched.brokers.upload(path, upload.content, upload.file_name)
 
     # Changes
 
     def register(
         self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = ""
     ) -> None:
-        """Register a new function and run it. The names in ``key`` count, not those in ``config``."""
+        """Register a new component and run it. The names in ``key`` count, not those in ``config``."""
+        self._refuse_existing(key)
+        function = self.component.parse(key, config)
+        # Both may take minutes, in which other changes go on.
+        package = self._keep(function.package, upload, url)
+        transform = self._keep_transform(function.transform_package)
         with self._changing:
-            if key in self.functions():
-                raise RefusedError(f"Function {key.name} already exists")
-            function = self._parse(key, config)
-            package = self._keep(config, upload, url)
-            function = self._admit(function, package)
-            self._record.put(Registration(function, package, created_ms=int(self._clock() * 1000)))
+            self._refuse_existing(key)
+            function = self._admit(function, package, transform)
+            created_ms = int(self._clock() * 1000)
+            self._record.put(Registration(function, package, transform_package=transform, created_ms=created_ms))
+
+    def _refuse_existing(self, key: FunctionKey) -> None:
+        if self._find(key) is not None:
+            raise RefusedError(f"{self.component.title} {key.name} already exists")
 
     def update(self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = "") -> None:
-        """Change a function. What ``config`` does not name stays, and so does the package when none is given."""
+        """Change a component. What ``config`` does not name stays, and so does the package when none is given."""
+        if self._find(key) is None:
+            raise RefusedError(self.component.missing(key.name))
+        self._changeable(key)
+        given = self._keep(_builtin_in(config), upload, url) if upload or url.strip() else None
+        wanted = str(config.get("transformFunction") or "") if self.component.type is ComponentType.SINK else ""
+        transform_given = self._keep_transform(wanted)
         with self._changing:
-            try:
-                before = self._changeable(key)
-            except NotFoundError as error:
-                raise RefusedError(str(error)) from None
-            existing = build_function_config(before.function)
-            with _refusing():
-                merged = merge_update(existing, config)
-            function = _carry_over(before.function, self._parse(key, merged))
-            package = self._keep(config, upload, url) if upload or url else before.package
-            if build_function_config(function) == existing and package.path == before.package.path:
+            before = self._changeable(key)
+            build = self.component.build
+            existing = build(before.function)
+            merged = self.component.merge(existing, config)
+            if given is not None:
+                merged.pop("archive", None)
+            elif config.get("jar") and _builtin_in(config):
+                merged["jar"] = config["jar"]
+            if before.transform_package.path:
+                merged.setdefault("transformFunction", before.transform_package.path)
+            function = self.component.carry_over(before.function, self.component.parse(key, merged))
+            package, transform = before.package, before.transform_package
+            if given is not None:
+                package = given
+            elif function.package.startswith(BUILTIN):
+                package = PackageLocation(function.package)
+            elif package.path.startswith(BUILTIN):
+                function = replace(function, builtin=before.function.builtin)
+            if wanted:
+                transform = transform_given
+            after = replace(before, package=package, transform_package=transform, version=before.version + 1)
+            same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
+            if build(function) == existing and same_code and not url.strip():
                 raise RefusedError("Update contains no change")
-            function = self._admit(function, package)
-            self._record.put(replace(before, function=function, package=package, version=before.version + 1))
+            self._record.put(replace(after, function=self._admit(function, package, transform)))
 
     def deregister(self, key: FunctionKey) -> None:
-        """Stop a function and forget it, and its state when none of its instances is there any more.
+        """Stop a component and forget it, and its state when none of its instances is there any more.
 
         It waits for them no longer than a stop may take. A failure to take the state away is logged.
         """
@@ -246,34 +323,41 @@ class FunctionService:
 
     # What comes with a request
 
-    def _keep(self, config: Mapping[str, Any], upload: Upload | None, url: str) -> PackageLocation:
+    def _keep(self, package: str, upload: Upload | None, url: str) -> PackageLocation:
+        """Where the code is from now on. ``package`` names it when it is built in."""
+        title = self.component.title
+        if package.startswith(BUILTIN):
+            if upload or url.strip():
+                raise RefusedError(f"{title} package is given twice: {package}, and another one with the request")
+            return PackageLocation(package)
         if url.strip():
-            raise RefusedError(
-                "Function Package url is not valid: this worker takes packages that come with the request only"
-            )
-        builtin = str(config.get("jar") or "")
-        if builtin.startswith("builtin://"):
-            raise RefusedError(f"{builtin}: this worker has no built-in functions")
+            return self.fetched.register(self.component.type, url)
         if upload is None:
-            raise RefusedError("Function package is not provided")
+            raise RefusedError(f"{title} package is not provided")
         return self.packages.add(upload.content, upload.file_name)
 
-    def _parse(self, key: FunctionKey, config: Mapping[str, Any]) -> FunctionSpec:
-        """The function that ``config`` describes, whose code is looked at later."""
-        given = {name: value for name, value in config.items() if name not in (*PACKAGE_KEYS, "fqfn")}
-        names = {"tenant": key.tenant, "namespace": key.namespace, "name": key.name}
-        language = _language(config)
-        code = {name: "the package" for name, implied in PACKAGE_KEYS.items() if implied is language}
-        with _refusing():
-            return parse_function_config(Section({**given, **names, **code}))
+    def _keep_transform(self, package: str) -> PackageLocation:
+        """The same for the function that a sink applies to its input; no location when it has none."""
+        if not package or package.startswith(BUILTIN):
+            return PackageLocation(package)
+        return self.fetched.register(ComponentType.FUNCTION, package)
 
-    def _admit(self, function: FunctionSpec, package: PackageLocation) -> FunctionSpec:
+    def _placed(self, function: FunctionSpec, package: PackageLocation, transform: PackageLocation) -> FunctionSpec:
+        """``function`` with the files of its code, or what is built in."""
+        return replace(function, package=self._place(package), transform_package=self._place(transform))
+
+    def _place(self, location: PackageLocation) -> str:
+        if not location.path or location.path.startswith(BUILTIN):
+            return location.path
+        return str(self.fetched.path(location))
+
+    def _admit(self, function: FunctionSpec, package: PackageLocation, transform: PackageLocation) -> FunctionSpec:
         """As the worker would run it; what is kept does not say where the code lies."""
         try:
-            admitted = self.worker.admit(replace(function, package=str(self.packages.path(package))))
+            admitted = self.worker.admit(self._placed(function, package, transform))
         except PfrunError as error:
             raise RefusedError(str(error).removeprefix(f"{function.key}: ")) from None
-        return replace(admitted, package="")
+        return replace(admitted, package="", transform_package="")
 
     # State
 
@@ -287,9 +371,13 @@ class FunctionService:
         return _seen(registration, seen.instances)
 
     def statuses(self, *, stats: bool = False) -> dict[FunctionKey, list[Seen]]:
-        """The same of every function there is, in the order of their names, seen at one moment."""
+        """The same of every function of this kind, in the order of their names, seen at one moment."""
         seen = {function.key: function.instances for function in self.worker.statuses(stats=stats)}
-        return {key: _seen(each, seen.get(key, ())) for key, each in self._everything().items()}
+        return {
+            key: _seen(each, seen.get(key, ()))
+            for key, each in self._everything().items()
+            if self.component.holds(each.function)
+        }
 
     def log(self, key: FunctionKey, instance_id: int, mark: str, last: int) -> LogPart:
         """What an instance wrote after ``mark``, of an earlier answer; with ``""`` its ``last`` lines.
@@ -297,7 +385,7 @@ class FunctionService:
         ``RefusedError`` when its runtime cannot tell what is new, ``NotReadyError`` when nothing of it is here.
         """
         if not 0 <= instance_id < self.get(key).parallelism:
-            raise RefusedError(f"Function {key.name} doesn't have instance with id {instance_id}")
+            raise RefusedError(self.component.missing_instance(key.name, instance_id))
         instance = InstanceKey(key, instance_id)
         runtime = self.worker.runtime(instance)
         if runtime is None:
@@ -322,50 +410,7 @@ def _seen(registration: Registration, instances: Iterable[InstanceStatus]) -> li
     ]
 
 
-def parse_config_text(text: str) -> dict[str, Any]:
-    """A function config as it comes with a request. ``RefusedError`` when it is no JSON object."""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(f"functionConfig: is not valid JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise RefusedError("functionConfig: must be a JSON object")
-    return config
-
-
-def _carry_over(before: FunctionSpec, after: FunctionSpec) -> FunctionSpec:
-    """``after`` with what a function config does not tell, and no update changes."""
-    source = replace(after.source, skip_to_latest=before.source.skip_to_latest)
-    sink = replace(
-        after.sink,
-        schema_properties=before.sink.schema_properties,
-        consumer_properties=before.sink.consumer_properties,
-    )
-    if before.language is not Language.JAVA:  # those of Java are read from the code
-        source = replace(source, type_class_name=before.source.type_class_name)
-        sink = replace(sink, type_class_name=before.sink.type_class_name)
-    return replace(after, source=source, sink=sink)
-
-
-def _language(config: Mapping[str, Any]) -> Language:
-    """As ``runtime`` says, else as the package's key does."""
-    stated = config.get("runtime")
-    if stated:
-        language = Language.__members__.get(str(stated).upper())
-        if language is None:
-            known = ", ".join(Language.__members__)
-            raise RefusedError(f"runtime: must be one of {known} (got {stated!r})")
-        return language
-    for name, implied in PACKAGE_KEYS.items():
-        if config.get(name):
-            return implied
-    raise RefusedError("Function language runtime is either not set or cannot be determined")
-
-
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """What is wrong with a config is the request's fault."""
-    try:
-        yield
-    except ConfigError as error:
-        raise RefusedError("; ".join(str(problem) for problem in error.problems)) from None
+def _builtin_in(config: Mapping[str, Any]) -> str:
+    """What a config names as its package, when that is built in."""
+    named = str(config.get("archive") or config.get("jar") or "")
+    return named if named.startswith(BUILTIN) else ""

@@ -44,6 +44,15 @@ class PackageStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @property
+    def directory(self) -> Path:
+        """Where the packages are."""
+        return self._directory
+
+    def has(self, location: PackageLocation) -> bool:
+        """Whether the file of a package is there."""
+        return Path(unquote(urlsplit(location.path).path)).is_file()
+
     def add(self, content: BinaryIO, file_name: str) -> PackageLocation:
         """Keep what ``content`` holds; what is there already stays. ``PfrunError`` when it cannot be written."""
         try:

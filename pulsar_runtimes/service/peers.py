@@ -15,9 +15,10 @@ from pulsar_runtimes.model.function import ClientAuth
 from pulsar_runtimes.model.names import InstanceKey
 from pulsar_runtimes.model.registration import Registration
 
+from .component import Component
 from .errors import NotFoundError, NotReadyError, RefusedError
 
-FUNCTIONS = "/admin/v3/functions"
+_API = "/admin/v3"
 _SECONDS = 5.0
 _UNAVAILABLE = 503
 
@@ -38,18 +39,18 @@ class HttpPeers:
             "delete": (None, "true" if delete else "false"),
         }
         with _telling(leader):
-            self._client(leader).put_form(f"{FUNCTIONS}/leader/{registration.key}", files)
+            self._client(leader).put_form(f"{_API}/functions/leader/{registration.key}", files)
 
-    def instance(self, owner: Member, key: InstanceKey, what: str) -> dict[str, Any]:
+    def instance(self, owner: Member, component: Component, key: InstanceKey, what: str) -> dict[str, Any]:
         """The ``status`` or ``stats`` of an instance, as its worker tells them."""
         with _telling(owner):
-            found: dict[str, Any] = self._client(owner).get(f"{FUNCTIONS}/{key.function}/{key.instance_id}/{what}")
+            found: dict[str, Any] = self._client(owner).get(f"{_path(component, key)}/{what}")
         return found
 
-    def restart(self, owner: Member, key: InstanceKey) -> None:
+    def restart(self, owner: Member, component: Component, key: InstanceKey) -> None:
         """Have an instance restarted by its worker."""
         with _telling(owner):
-            self._client(owner).post(f"{FUNCTIONS}/{key.function}/{key.instance_id}/restart")
+            self._client(owner).post(f"{_path(component, key)}/restart")
 
     def _client(self, member: Member) -> AdminClient:
         with self._lock:
@@ -65,6 +66,10 @@ class HttpPeers:
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
+
+
+def _path(component: Component, key: InstanceKey) -> str:
+    return f"{_API}/{component.path}/{key.function}/{key.instance_id}"
 
 
 @contextlib.contextmanager

@@ -12,26 +12,32 @@ from typing import Any
 from pulsar_runtimes.config.function_window import EXECUTOR_CLASS, USER_CONFIG_KEY
 from pulsar_runtimes.java.jar import Jar, JarError
 from pulsar_runtimes.java.type_arguments import FunctionTypes, JavaTypeError, check_serde, function_types
-from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import ComponentType, FunctionSpec, Language
+from pulsar_runtimes.model.component import is_connector
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError
+from pulsar_runtimes.model.function import FunctionSpec, Language
+
+from .archives import read_definition
+from .connector_types import resolve_connector
 
 
 def resolve_java_types(function: FunctionSpec) -> FunctionSpec:
-    """``function`` with the ``typeClassName`` of its source and sink, where the config names none.
+    """``function`` with its class and the ``typeClassName`` of its source and sink, where the config names none.
 
     ``AdmissionError`` when the package is damaged, has no such class, or its SerDes do not fit; all at once.
-    Functions of other languages, connectors, and those without a package of their own stay as they are.
+    Functions of other languages, and those without a package of their own, stay as they are.
     """
-    is_function = function.component_type in (ComponentType.FUNCTION, ComponentType.UNKNOWN)
-    if function.language is not Language.JAVA or not is_function or not function.package:
+    if function.language is not Language.JAVA or not function.package:
         return function
+    if is_connector(function):
+        return resolve_connector(function)
     path = Path(function.package)
     try:
         with Jar(path) as jar:
+            function = _with_class(function, jar)
             class_name, windowed = _class_of(function)
             types = function_types(jar, class_name, windowed=windowed)
             problems = _serde_problems(jar, function, types)
-    except JavaTypeError as error:
+    except (JavaTypeError, ConfigError) as error:
         raise AdmissionError(f"{function.key}: {error} ({path})") from None
     except JarError as error:
         raise AdmissionError(f"{function.key}: {error}") from None
@@ -43,6 +49,16 @@ def resolve_java_types(function: FunctionSpec) -> FunctionSpec:
         source=replace(source, type_class_name=source.type_class_name or types.input_class),
         sink=replace(sink, type_class_name=sink.type_class_name or types.output_class),
     )
+
+
+def _with_class(function: FunctionSpec, jar: Jar) -> FunctionSpec:
+    """A config may leave out the class when the package names it itself."""
+    if function.class_name:
+        return function
+    definition = read_definition(jar, function.package)
+    if definition is None or not definition.function_class:
+        raise JavaTypeError("Function class name must be given, as the package does not name it")
+    return replace(function, class_name=definition.function_class)
 
 
 def _class_of(function: FunctionSpec) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.greeting import read_server_version
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import DEFAULT_SECRETS_CONFIGURATOR, WorkerConfig
+from pulsar_runtimes.model.component import is_connector
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem, StateError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
@@ -37,6 +38,7 @@ from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.supervisor.supervisor import Supervisor
 
 from .admission import check_broker
+from .archives import Archives, scan_archives
 from .broker_keeper import BROKERS, EMBEDDED_BROKER, BrokerKeeper
 from .consumer_numbers import ConsumerNumbers
 from .java_types import resolve_java_types
@@ -97,6 +99,7 @@ class Worker:
         self._broker_limits = BrokerLimits() if self.service_url else self._broker.limits
         self._keeper: BrokerKeeper | None = None
         self._numbers: ConsumerNumbers | None = None
+        self._archives: Archives | None = None
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
         self._only: dict[FunctionKey, frozenset[int] | None] = {}
@@ -145,6 +148,21 @@ class Worker:
                     self.config.file,
                 )
             )
+
+    @property
+    def archives(self) -> Archives:
+        """The connectors and functions that are built in, as they were when they were looked for last."""
+        if self._archives is None:
+            self.reload_archives()
+        assert self._archives is not None
+        return self._archives
+
+    def reload_archives(self) -> None:
+        """Look for built-in connectors and functions anew. What runs already goes on as it is."""
+        found = scan_archives(Path(self.config.connectors_directory), Path(self.config.functions_directory))
+        for failure in found.failures:
+            _log.warning("%s", failure)
+        self._archives = found
 
     @property
     def broker_limits(self) -> BrokerLimits:
@@ -239,8 +257,8 @@ class Worker:
         A relative package path starts at ``base``, by default the working directory. ``AdmissionError`` when the
         worker's runtime or broker cannot run it. Starts nothing.
         """
-        function = resolve_java_types(resolve_package(function, base or Path.cwd()))
-        if not self.config.forward_source_message_property:
+        function = resolve_java_types(resolve_package(function, base or Path.cwd(), self.archives))
+        if not self.config.forward_source_message_property and not is_connector(function):
             function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
         check_resources(function, ResourceBounds.from_settings(self.config))
         check_broker(function, self._broker.name, self._broker_limits)

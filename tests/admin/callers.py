@@ -27,13 +27,14 @@ class Reach(enum.IntEnum):
 
 @dataclass(frozen=True)
 class TestCaller:
-    """One caller. ``token`` is ``None`` for none at all."""
+    """One caller. ``token`` is ``None`` for none at all; ``permissions`` are those on the namespace of the calls."""
 
     __test__ = False
 
     reach: Reach
     token: str | None
     original: str | None = None
+    permissions: tuple[str, ...] = ()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -46,7 +47,7 @@ class TestCaller:
         if call in OF_SUPER_USERS:
             least = Reach.EVERYWHERE
         elif call in IN_NAMESPACE:
-            least = Reach.NAMESPACE
+            least = Reach.KNOWN if call.permission in self.permissions else Reach.NAMESPACE
         return call.allowed if self.reach >= least else 401
 
 
@@ -60,8 +61,8 @@ CALLERS = {
     "expired token": TestCaller(Reach.NOWHERE, expired("admin")),
     "token of tomorrow": TestCaller(Reach.NOWHERE, token("admin", nbf=int(time.time()) + 86400)),
     "plain role": TestCaller(Reach.KNOWN, token("nobody")),
-    "role with other permissions": TestCaller(Reach.KNOWN, token("plumber")),
-    "role with the permission": TestCaller(Reach.NAMESPACE, token("developer")),
+    "role with other permissions": TestCaller(Reach.KNOWN, token("plumber"), None, ("sinks", "sources")),
+    "role with the permission": TestCaller(Reach.KNOWN, token("developer"), None, ("functions",)),
     "tenant admin": TestCaller(Reach.NAMESPACE, token("acme-admin")),
     "super user": TestCaller(Reach.EVERYWHERE, token("admin")),
     "super user for itself": TestCaller(Reach.EVERYWHERE, token("admin"), "admin"),
@@ -70,7 +71,7 @@ CALLERS = {
     "proxy for nobody": TestCaller(Reach.KNOWN, token("gateway")),
     "proxy for a proxy": TestCaller(Reach.KNOWN, token("gateway"), "gateway"),
     "proxy for a plain role": TestCaller(Reach.KNOWN, token("gateway"), "nobody"),
-    "proxy for a role with the permission": TestCaller(Reach.NAMESPACE, token("gateway"), "developer"),
+    "proxy for a role with the permission": TestCaller(Reach.KNOWN, token("gateway"), "developer", ("functions",)),
     "proxy for a super user": TestCaller(Reach.EVERYWHERE, token("gateway"), "admin"),
     "proxy without rights for a super user": TestCaller(Reach.KNOWN, token("weak-gateway"), "admin"),
 }

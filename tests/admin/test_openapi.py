@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -16,6 +16,8 @@ from pulsar_runtimes.admin.openapi import openapi_document
 from pulsar_runtimes.admin.openapi_schemas import schemas
 from pulsar_runtimes.config.function import parse_function_config
 from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.config.sink import parse_sink_config
+from pulsar_runtimes.config.source import parse_source_config
 from pulsar_runtimes.model.errors import ConfigError
 from tests.admin.fake_worker import serve_fakes
 
@@ -67,6 +69,14 @@ def test_each_member_of_a_function_config_is_known() -> None:
     config = dict.fromkeys(schemas()["FunctionConfig"]["properties"], None)
     with pytest.raises(ConfigError) as raised:
         parse_function_config(Section(config))
+    assert "not a known key" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("shape", "parse"), [("SinkConfig", parse_sink_config), ("SourceConfig", parse_source_config)])
+def test_each_member_of_a_connectors_config_is_known(shape: str, parse: Callable[[Section], Any]) -> None:
+    config = dict.fromkeys(schemas()[shape]["properties"], None)
+    with pytest.raises(ConfigError) as raised:
+        parse(Section(config))
     assert "not a known key" not in str(raised.value)
 
 

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from pulsar_runtimes.admin.access import AccessControl
 from pulsar_runtimes.admin.app import build_app, guard
-from pulsar_runtimes.admin.operations import NEEDS, Need, Operation
+from pulsar_runtimes.admin.operations import NEEDS, Need, Operation, Permission
 from pulsar_runtimes.admin.routes import all_routes, open_paths
 
 
@@ -76,6 +76,13 @@ def test_each_route_names_its_operation(app: Starlette) -> None:
         "GET /initialized": Operation.PROBE,
     }
     assert told.items() >= wanted.items()
+
+
+def test_each_route_needs_the_permission_of_its_kind(app: Starlette) -> None:
+    of_kind = {"sink": Permission.SINKS, "source": Permission.SOURCES}
+    for path, route in all_routes(app.routes):
+        kind = path.split("/")[3].removesuffix("s") if path.startswith("/admin/v3/") else ""
+        assert route.permission is of_kind.get(kind, Permission.FUNCTIONS), path
 
 
 def test_only_probes_and_the_files_of_the_page_are_open(app: Starlette) -> None:

@@ -21,12 +21,17 @@ VERSION = "4.0.8"
 SHA256 = "35c7d064c9e0928edbf2e708989faba0379662f98aa84ce0d4190c59efb6765e"
 """Of the archive, as first downloaded; Maven by itself compares only what the same server says of it."""
 
+CONNECTOR_SHA256 = "c18e151a29c172f8803724fe047a28aeffd2a4a95e5f4feed058fb912509d9c6"
+"""Of the nar of the data generator, a connector that is source and sink."""
+
 JAVA_VERSION = 17
 """The oldest Java that runs this version of Pulsar."""
 
 FETCH_SECONDS = 1800.0
 
 _ARTIFACT = f"org.apache.pulsar:pulsar-server-distribution:{VERSION}:tar.gz:bin"
+# A nar all the same.
+_CONNECTOR = f"org.apache.pulsar:pulsar-io-data-generator:{VERSION}:jar"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _TOP_FOLDER = f"apache-pulsar-{VERSION}"
 _HINT = "on Debian: apt-get install openjdk-17-jdk-headless maven"
@@ -72,6 +77,18 @@ def fetch(environment: Mapping[str, str]) -> Path:
     return target
 
 
+def fetch_connector(environment: Mapping[str, str]) -> Path:
+    """The nar of the data generator, downloaded when it is not in the cache yet; else as :func:`fetch`."""
+    target = cache_directory(environment) / f"pulsar-io-data-generator-{VERSION}.nar"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(f"{target.name}.lock")):
+        if not target.is_file():
+            with tempfile.TemporaryDirectory(prefix=f"{target.name}.partial-", dir=target.parent) as partial:
+                archive = _download(_CONNECTOR, CONNECTOR_SHA256, Path(partial), environment)
+                archive.rename(target)
+    return target
+
+
 def find_java(environment: Mapping[str, str], program: str = "java") -> str:
     """The path of ``program`` (``java`` or ``javac``), of ``JAVA_HOME`` or else of the ``PATH``.
 
@@ -93,30 +110,35 @@ def find_java(environment: Mapping[str, str], program: str = "java") -> str:
 
 def _fetch_into(target: Path, environment: Mapping[str, str]) -> None:
     """Make ``target``, all at once. The lock is held."""
-    maven = _find_program("mvn", environment)
-    if maven is None:
-        raise UnavailableError(f"no mvn on the PATH, which downloads Apache Pulsar; {_HINT}")
     prefix = f"{target.name}.partial-"
     for left_over in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(left_over)
     # Beside the target: a rename is atomic within one file system only.
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
-        arguments = ["-q", "-B", "-ntp", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={partial}"]
-        _run([maven, *arguments], partial, environment)
-        (archive,) = partial.glob("*.tar.gz")
-        with archive.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != SHA256:
-            raise DistributionError(
-                f"{_ARTIFACT}: sha256 is {digest}, it must be {SHA256}; "
-                "remove the artifact from Maven's local repository"
-            )
+        archive = _download(_ARTIFACT, SHA256, partial, environment)
         _run(["tar", "--no-same-owner", "-xzf", str(archive)], partial, environment)
         archive.unlink()
         (partial / _TOP_FOLDER).rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _download(artifact: str, sha256: str, directory: Path, environment: Mapping[str, str]) -> Path:
+    """The file of ``artifact``, in ``directory``, which is empty."""
+    maven = _find_program("mvn", environment)
+    if maven is None:
+        raise UnavailableError(f"no mvn on the PATH, which downloads Apache Pulsar; {_HINT}")
+    arguments = ["-q", "-B", "-ntp", _COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={directory}"]
+    _run([maven, *arguments], directory, environment)
+    (archive,) = (path for path in directory.iterdir() if path.is_file())
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        raise DistributionError(
+            f"{artifact}: sha256 is {digest}, it must be {sha256}; remove the artifact from Maven's local repository"
+        )
+    return archive
 
 
 def _find_program(name: str, environment: Mapping[str, str]) -> str | None:

@@ -45,6 +45,7 @@ _OPENS = (
     "jdk.management/com.sun.management.internal",
 )
 
+_PACKAGES = "org.apache.pulsar.packages.management.storage.filesystem.FileSystemPackagesStorageProvider"
 _BROKER = """\
 clusterName=standalone
 bindAddress=127.0.0.1
@@ -65,6 +66,8 @@ journalSyncData=false
 journalMaxGroupWaitMSec=1
 diskUsageThreshold=0.99
 diskUsageWarnThreshold=0.99
+enablePackagesManagement=true
+packagesManagementStorageProvider={packages}
 """
 
 _WORKER = """\
@@ -281,7 +284,7 @@ def _arguments(
     """The class and its arguments; writes the files that they name."""
     broker_file = directory / "standalone.conf"
     more = "".join(f"{name}={value}\n" for name, value in broker_settings.items())
-    broker_file.write_text(_BROKER.format_map(vars(ports)) + more)
+    broker_file.write_text(_BROKER.format(**vars(ports), packages=_PACKAGES) + more)
     arguments = ["org.apache.pulsar.PulsarStandaloneStarter", "--config", str(broker_file)]
     arguments += ["--advertised-address", _LOOPBACK]
     arguments += ["--bookkeeper-dir", f"{directory}/data/bookkeeper", "--metadata-dir", f"{directory}/data/metadata"]

@@ -14,9 +14,10 @@ from pulsar_runtimes.cli.local_flags import FUNCTION_FLAGS, Form, apply_flags, f
 from pulsar_runtimes.cli.options import given
 from pulsar_runtimes.cli.output import print_warnings
 from pulsar_runtimes.cli.package_file import base_directory, check_package, is_url
-from pulsar_runtimes.config.function import BUILTIN, PACKAGE_KEYS, parse_function_config, read_function_config
+from pulsar_runtimes.config.function import PACKAGE_KEYS, parse_function_config, read_function_config
 from pulsar_runtimes.config.function_input import INPUT_KEYS
 from pulsar_runtimes.config.section import Section
+from pulsar_runtimes.model.component import BUILTIN
 from pulsar_runtimes.model.function import FunctionSpec, Language
 from pulsar_runtimes.model.names import FunctionKey
 
