@@ -42,7 +42,7 @@ class FunctionRoutesV2(FunctionRoutes):
             self._route("/download", answering(self._download_path), "GET", Operation.DOWNLOAD_PATH),
             *changes,
             self._route(f"{KEY}/status", answering(self._status), "GET", Operation.STATUS),
-            self._route(f"{KEY}/trigger", answering_form(self._trigger), "POST", Operation.TRIGGER),
+            self._route(f"{KEY}/trigger", answering_form(self._trigger, waits=True), "POST", Operation.TRIGGER),
             self._route(state, answering(self._state), "GET", Operation.GET_STATE),
             self._route(f"{INSTANCE}/status", answering(self._instance_status), "GET", Operation.STATUS),
             self._route("/{tenant}/{namespace}", answering(self._list), "GET", Operation.LIST),

@@ -42,8 +42,13 @@ def test_lines_of_several_instances_tell_whose_they_are(functions: Pfrun, create
 def test_a_log_is_followed_over_a_restart(functions: Pfrun, create: Create, daemon: Start) -> None:
     create("Talks")
     following = daemon("functions", "logs", *NAMED, "--follow")
-    for word in ("one", "two"):
-        until(lambda: functions("status", *NAMED).out, lambda shown: " running " in shown)
+
+    def lives() -> tuple[bool, int]:
+        (instance,) = json.loads(functions("status", *NAMED, "--output", "json").out)["instances"]
+        return instance["status"]["running"], instance["status"]["numRestarts"]
+
+    for number, word in enumerate(("one", "two")):
+        until(lives, lambda seen: seen == (True, number))  # noqa: B023 - called at once
         functions("trigger", *NAMED, "--trigger-value", word)
         following.await_out(f"printed {word}")
         functions("restart", *NAMED)
