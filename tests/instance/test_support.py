@@ -115,6 +115,7 @@ _OTHER: dict[Any, Any] = {bool: True, int: 10_000, str: "x", float: 0.5}
 _NO_SETTING_OF_A_PYTHON_FUNCTION = {
     *("tenant", "namespace", "name", "language", "component_type", "package_url", "builtin"),  # who it is
     *("subscription_position",),  # a copy; the one in source counts
+    *("transform_package",),  # of sinks
     *("source.class_name", "source.configs", "source.builtin", "source.subscription_type"),  # connectors; derived
     *("source.type_class_name", "sink.type_class_name"),  # found by the worker in Java classes; part of a schema here
     *("source.topics_to_ser_de_class_name", "source.topics_pattern"),  # old forms of inputSpecs
