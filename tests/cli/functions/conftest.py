@@ -50,7 +50,7 @@ def create(functions: Pfrun, topic: Callable[[str], str]) -> Callable[..., str]:
         code = ("--py", "samples.py", "--classname", f"samples.{class_name}")
         ran = functions("create", "--name", name, *code, *ends, *flags)
         assert (ran.code, ran.out, ran.err) == (0, f"public/default/{name}: created\n", "")
-        until(lambda: functions("status", "--name", name).out, lambda shown: " running " in shown)
+        until(lambda: functions("status", "--name", name).out, lambda shown: "  running " in shown)
         return source
 
     return create

@@ -68,7 +68,7 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
         "PYTHON",
         ends["inputs"],
     )
-    _await(functions, " running ")
+    _await(functions, "running")
     answer = until(
         lambda: functions("trigger", *NAMED, "--trigger-value", "hello"), lambda ran: ran.code == 0, seconds=_SECONDS
     )
@@ -87,12 +87,12 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
     assert functions("download", *NAMED, "--destination-file", "got.py").code == 0
     assert (place / "got.py").read_bytes() == (place / "samples.py").read_bytes()
 
-    _await(functions, " running ")
+    _await(functions, "running")
     assert functions("stop", *NAMED).code == 0
-    _await(functions, " stopped ")
+    _await(functions, "stopped")
     assert functions("stop", *NAMED) == Ran(2, "", "public/default/excl: Operation not permitted\n")
     assert functions("start", *NAMED, "--instance-id", "0").code == 0
-    _await(functions, " running ")
+    _await(functions, "running")
     assert functions("restart", *NAMED).code == 0
 
     told_logs = "this worker shows no logs; those of Apache Pulsar leave them in files beside them"
@@ -108,4 +108,5 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
 
 
 def _await(functions: Pfrun, state: str) -> None:
-    until(lambda: functions("status", *NAMED).out, lambda shown: state in shown, seconds=_SECONDS)
+    """Until all of the column says ``state``: an instance that is not reached yet is "not running"."""
+    until(lambda: functions("status", *NAMED).out, lambda shown: f"  {state} " in shown, seconds=_SECONDS)
