@@ -2,24 +2,6 @@
 
 from __future__ import annotations
 
-import click
+from .change_command import change_command
 
-from pulsar_runtimes.cli.function_name import name_options, read_key
-from pulsar_runtimes.client.functions import FunctionsClient
-
-from .instance_option import instance_option, shown
-from .worker_access import asks_worker
-
-
-@click.command("restart")
-@name_options
-@instance_option
-@asks_worker
-def command(client: FunctionsClient, instance_id: int | None, **names: str | None) -> None:
-    """Stop a function, or an instance, and start it anew.
-
-    The worker says when it is decided, and does it then: see status.
-    """
-    key = read_key(**names)
-    client.change(key, "restart", instance_id)
-    click.echo(f"{shown(key, instance_id)}: will be restarted")
+command = change_command("restart", "Stop a function, or an instance, and start it anew.", "will be restarted")
