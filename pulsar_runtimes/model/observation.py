@@ -92,6 +92,7 @@ class Capabilities:
     ``languages`` it can run; ``isolates_memory``: each instance has memory of its own;
     ``runs_all_replicas``: one runtime stands for the whole function (instance id -1);
     ``restarts_itself``: the backend replaces a dead instance, the supervisor need not;
+    ``updates_in_place``: a runtime can become another version or size of the function (``Runtime.update``);
     ``reattaches``: ``reattach`` works after the worker was restarted;
     ``secret_references``: secrets may be references to what the backend keeps (KubernetesSecretsProviderConfigurator).
     """
@@ -100,5 +101,6 @@ class Capabilities:
     isolates_memory: bool = False
     runs_all_replicas: bool = False
     restarts_itself: bool = False
+    updates_in_place: bool = False
     reattaches: bool = False
     secret_references: bool = False

@@ -52,6 +52,15 @@ class Runtime(abc.ABC):
         ever after it ended or was stopped, and UNKNOWN whenever it cannot be told.
         """
 
+    def update(self, spec: InstanceSpec) -> bool:
+        """Become ``spec``, another version of the same function, in the best way that the backend knows.
+
+        Called from a pool thread, only where ``capabilities.updates_in_place`` is true, and only after ``start``. True
+        when that has been asked for: :meth:`observe` tells how it goes. False when this version can only follow after
+        the end of the one that runs; nothing has changed then, and the supervisor stops this and starts another.
+        """
+        return False
+
     @abc.abstractmethod
     def stop(self, *, grace_seconds: float) -> None:
         """End the instance; when this returns nothing of it runs.

@@ -17,7 +17,7 @@ from pulsar_runtimes.model.observation import Observation, Phase
 from pulsar_runtimes.model.status import End
 from pulsar_runtimes.runtimes.base import Runtime
 
-from .record import Record
+from .record import Record, revive
 from .update import Move, Wanted, next_move, same_version
 
 _KEPT_ENDS = 10
@@ -37,6 +37,10 @@ class Watched:
     seen: Observation = UNSEEN
     since_wall: float = field(default_factory=time.time)
     ends: deque[End] = field(default_factory=lambda: deque(maxlen=_KEPT_ENDS))
+    outdated: bool = False
+    """``spec`` is newer than what the runtime was told."""
+    refused: bool = False
+    """The runtime cannot become ``spec``."""
 
     @property
     def key(self) -> InstanceKey:
@@ -59,6 +63,18 @@ class Generation:
     def fits(self, wanted: Wanted) -> bool:
         """Whether ``wanted`` is this version, be it with more or fewer instances."""
         return self.wanted is wanted or same_version(self.wanted.specs, wanted.specs)
+
+    def takes(self, wanted: Wanted) -> bool:
+        """Whether ``wanted`` is another version that the instances of this one are to become."""
+        return wanted.handed_on and {spec.key for spec in wanted.specs} == self.members.keys()
+
+    def hand_on(self, wanted: Wanted, now: float) -> None:
+        """Have the instances become ``wanted``; those that were given up, or wait, start as that."""
+        self.wanted = wanted
+        for spec in wanted.specs:
+            member = self.members[spec.key]
+            member.spec, member.outdated = spec, member.runtime is not None
+            member.record = revive(member.record, now)
 
     def scale(self, wanted: Wanted, now: float) -> list[Watched]:
         """Have the instances of ``wanted``, where those that are there already stay; answers the surplus ones."""
@@ -102,6 +118,8 @@ class Generations:
         elif self.current.fits(wanted):
             self.way_back()
             self._scale(self.current, wanted, now)
+        elif self.coming is None and self.current.takes(wanted):
+            self.current.hand_on(wanted, now)
         elif self.coming is not None and self.coming.fits(wanted):
             self._scale(self.coming, wanted, now)
         else:
@@ -113,6 +131,12 @@ class Generations:
         generation = Generation(max([*before, *(left.generation for left in self.leaving)], default=-1) + 1, wanted)
         generation.scale(wanted, now)
         return generation
+
+    def replace_refused(self, now: float) -> None:
+        """Instances whose runtime cannot become the new version stop, and start anew as that."""
+        for member in list(self.current.members.values()) if self.current is not None else ():
+            if member.refused:
+                self.restart(member.key.instance_id, now)
 
     def restart(self, instance_id: int | None, now: float) -> None:
         """Stop an instance, or all (``None``), and start anew: each starts once the one before is gone."""

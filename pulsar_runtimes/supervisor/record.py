@@ -60,6 +60,8 @@ def step(record: Record, seen: Observation, now: float, policy: RestartPolicy) -
             return _ended(record, seen, now, policy), Action.NONE
         case State.STARTING, Phase.RUNNING:
             return replace(record, state=State.RUNNING, since=now, was_ready=True), Action.NONE
+        case State.RUNNING, Phase.STARTING:  # a backend that restarts by itself has lost some of its replicas
+            return replace(record, state=State.STARTING, since=now), Action.NONE
         case State.RUNNING, Phase.RUNNING if record.failures and now - record.since >= policy.up_seconds:
             return replace(record, failures=0), Action.NONE
     return record, Action.NONE

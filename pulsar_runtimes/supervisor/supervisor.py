@@ -54,6 +54,7 @@ class Supervisor:
         self._lock = threading.Lock()  # what is wanted, and which instances there are: never held for an effect
         self._update_policy = self._policy.for_update()
         self._in_place = updates_in_place(factory.capabilities)
+        self._hands_on = factory.capabilities.updates_in_place
         self._wanted: dict[FunctionKey, Wanted] = {}
         self._revived: set[FunctionKey] = set()
         self._restarted: list[tuple[FunctionKey, int | None]] = []
@@ -61,6 +62,7 @@ class Supervisor:
         self._awake = threading.Event()
         self._ending = False
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="supervisor-pool")
+        self._stoppers = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="supervisor-stoppers")
         self._thread: threading.Thread | None = None
 
     # What is wanted
@@ -74,12 +76,13 @@ class Supervisor:
         tells why. Asking for something else replaces an update that is under way.
 
         With ``in_place`` the old ones are stopped first, as they are when the backend replaces its instances by
-        itself, or when the old version has never worked.
+        itself, or when the old version has never worked. Where the backend can (``updates_in_place``), what runs is
+        handed the new version in place of all that.
         """
         specs = tuple(specs)
         with self._lock:
             if specs:
-                self._wanted[function] = Wanted(specs, in_place or self._in_place)
+                self._wanted[function] = Wanted(specs, in_place or self._in_place, self._hands_on)
             else:
                 self._wanted.pop(function, None)
             if function in self._functions:
@@ -142,6 +145,7 @@ class Supervisor:
                 for restarted, instance_id in self._restarted:
                     if restarted == key:
                         generations.restart(instance_id, self._clock())
+                generations.replace_refused(self._clock())
                 self._decide(key, generations)
             self._restarted.clear()
             functions = list(self._functions.items())
@@ -199,6 +203,9 @@ class Supervisor:
         self._set(watched, record)
         if action is Action.START:
             self._begin_start(watched)
+        elif watched.outdated and watched.work is None and record.state in (State.STARTING, State.RUNNING):
+            watched.outdated = False
+            watched.work = self._submit(self._update, watched)
 
     def _observe(self, watched: Watched) -> Observation:
         if watched.work is not None:
@@ -217,13 +224,15 @@ class Supervisor:
 
     def _begin_start(self, watched: Watched) -> None:
         watched.start_failure = None
+        watched.outdated = watched.refused = False
         watched.seen = UNSEEN
         watched.runtime = None
         watched.work = self._submit(self._start, watched)
 
     def _submit(self, work: Callable[..., None], *arguments: object) -> Future[None]:
-        """Let the pool do ``work``, and look as soon as it is done."""
-        future = self._pool.submit(work, *arguments)
+        """Let a pool do ``work``, and look as soon as it is done. Ends have theirs: many may wait for long."""
+        pool = self._stoppers if work == self._stop else self._pool
+        future = pool.submit(work, *arguments)
         future.add_done_callback(lambda _: self.wake())
         return future
 
@@ -238,6 +247,19 @@ class Supervisor:
         except Exception as error:
             _log.exception("%s: starting it failed", watched.key)
             watched.start_failure = _one_line(error)
+
+    def _update(self, watched: Watched) -> None:
+        """On the pool: let the runtime become its new version."""
+        runtime = watched.runtime
+        try:
+            if runtime is None or not runtime.update(self._prepare(watched.spec)):
+                watched.refused = True
+        except PfrunError as error:
+            _log.error("%s: the update failed: %s", watched.key, _one_line(error))
+            watched.refused = True
+        except Exception:
+            _log.exception("%s: updating it failed", watched.key)
+            watched.refused = True
 
     def _remove(self, watched: Watched) -> bool:
         """Bring one that is on its way out nearer to its end. Whether it is gone."""
@@ -334,6 +356,7 @@ class Supervisor:
         with self._lock:
             self._functions.clear()
         self._pool.shutdown()
+        self._stoppers.shutdown()
 
     def _finish(self, watched: Watched, grace_seconds: float) -> None:
         """What is under way ends first; then the runtime is stopped, unless that was what was under way.

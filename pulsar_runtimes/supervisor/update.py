@@ -18,11 +18,13 @@ from .record import Record
 class Wanted:
     """One version of a function as it is wanted.
 
-    ``in_place``: old and new must never run side by side, so the old ones stop first.
+    ``in_place``: old and new must never run side by side, so the old ones stop first. ``handed_on``: what runs is
+    handed the new version, and only stops first where it cannot become that.
     """
 
     specs: tuple[InstanceSpec, ...]
     in_place: bool = False
+    handed_on: bool = False
 
 
 class Move(enum.Enum):
@@ -63,9 +65,9 @@ def is_guarded(old: Iterable[Record], *, in_place: bool) -> bool:
 def updates_in_place(capabilities: Capabilities) -> bool:
     """Whether a backend replaces a running version by itself, better than starting another one beside it.
 
-    Until such a runtime can be handed a new spec, its old version is stopped and the new one started then.
+    One that cannot be handed a new version (``capabilities.updates_in_place``) is stopped first.
     """
-    return capabilities.runs_all_replicas or capabilities.restarts_itself
+    return capabilities.runs_all_replicas or capabilities.restarts_itself or capabilities.updates_in_place
 
 
 def same_version(one: Iterable[InstanceSpec], other: Iterable[InstanceSpec]) -> bool:

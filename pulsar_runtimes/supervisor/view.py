@@ -36,9 +36,10 @@ class View:
                     shown[key] = self._status(member, may_start=generations.may_start(member))
         if self.wanted is None:
             return [self._stopping(status) for status in shown.values()]
-        if generations.current is None or generations.current.fits(self.wanted):
+        current = generations.current
+        if current is None or current.fits(self.wanted) or (generations.coming is None and current.takes(self.wanted)):
             return self._settled(generations, shown)
-        return self._updating(generations.current, generations, shown)
+        return self._updating(current, generations, shown)
 
     def _settled(self, generations: Generations, shown: dict[InstanceKey, InstanceStatus]) -> list[InstanceStatus]:
         """No update under way, but perhaps the end of one: what it replaced is still there."""

@@ -235,6 +235,21 @@ class RuntimeFactoryConformance:
         bench.always(other, Phase.RUNNING)
         bench.stop(other)
 
+    def test_it_becomes_another_version(self, bench: Bench, spec: InstanceSpec) -> None:
+        if not bench.factory.capabilities.updates_in_place:
+            pytest.skip("capabilities.updates_in_place is false")
+        runtime = bench.running(spec)
+        function = spec.function
+        changed = replace(spec, function=replace(function, user_config={**function.user_config, "version": "2"}))
+        larger = replace(changed, function=replace(changed.function, parallelism=function.parallelism + 1))
+        for version in (changed, larger) if bench.factory.capabilities.runs_all_replicas else (changed,):
+            if runtime.update(version):
+                assert runtime.spec == version
+            else:
+                assert runtime.spec == spec, "a refused update must change nothing"
+            bench.until(runtime, Phase.RUNNING)
+        bench.stop(runtime)
+
     # The end
 
     def test_exited_is_for_ever(self, bench: Bench, spec: InstanceSpec) -> None:

@@ -29,6 +29,7 @@ class Script:
     makes ``start`` fail with that one. Otherwise the instance is ready ``ready_after`` its start, and unless
     ``run_for`` is ``None`` it ends by itself that long after being ready, with ``exit_code`` and ``reason``.
     Within ``unknown_between`` (from, to; counted from the start) nobody can tell how it is. One that
+    ``refuses_update`` cannot become another version, whatever the factory's capabilities say. One that
     ``ignores_stop`` takes the whole grace and is then killed. ``start_blocks`` and ``stop_blocks`` hold those
     calls up until the test sets the event. While it runs it tells ``stats``, ``metrics`` and ``memory_bytes``.
     """
@@ -40,6 +41,7 @@ class Script:
     exit_code: int = 0
     reason: str = ""
     unknown_between: tuple[float, float] | None = None
+    refuses_update: bool = False
     ignores_stop: bool = False
     start_blocks: threading.Event | None = None
     stop_blocks: threading.Event | None = None
@@ -112,6 +114,14 @@ class FakeRuntime(Runtime):
 
     def _replicas(self) -> int | None:
         return max(1, self.spec.function.parallelism) if self.spec.instance_id == -1 else None
+
+    def update(self, spec: InstanceSpec) -> bool:
+        self._factory.note("update", spec)
+        if self.script.refuses_update:
+            return False
+        with self._lock:
+            self.spec = spec
+        return True
 
     def stop(self, *, grace_seconds: float) -> None:
         self._factory.note("stop", self.spec)

@@ -55,8 +55,9 @@ def record(state: State, age: float = 0.0, failures: int = 0, starts: int = 1) -
         # what is being stopped is left alone
         (STOPPING, 5, 0, Phase.EXITED, STOPPING, 0, NONE),
         (STOPPING, 5, 0, Phase.RUNNING, STOPPING, 0, NONE),
-        # back to STARTING is no end
-        (RUNNING, 5, 0, Phase.STARTING, RUNNING, 0, NONE),
+        # back to STARTING is no end, but no RUNNING either: a backend replaces a part of it by itself
+        (RUNNING, 5, 0, Phase.STARTING, STARTING, 0, NONE),
+        (RUNNING, 50, 2, Phase.STARTING, STARTING, 2, NONE),
     ],
 )
 def test_the_next_state_follows_from_state_phase_and_time(

@@ -430,6 +430,67 @@ def test_a_backend_that_replaces_instances_itself_gets_a_stop_and_a_start(
     stage.supervisor.stop()
 
 
+HANDED = Capabilities(frozenset({Language.PYTHON}), runs_all_replicas=True, restarts_itself=True, updates_in_place=True)
+
+
+def test_a_backend_that_can_is_handed_the_new_version(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock, HANDED)
+    (runtime,) = run(stage)
+    stage.want("f", class_name=NEW)
+    assert stage.supervisor.statuses()[0].state is State.RUNNING
+    until(lambda: (stage.statuses(), verbs(stage))[1], lambda seen: "update" in seen, seconds=5)
+    assert until(stage.states, lambda seen: seen == {"f:0": State.RUNNING}, seconds=5)
+    assert verbs(stage) == ["start", "update"]
+    assert runtime.spec.function.class_name == NEW
+    assert stage.supervisor.wanted(key("f"))[0].function.class_name == NEW
+    stage.want("f", class_name=NEW)
+    stage.statuses()
+    assert verbs(stage) == ["start", "update"]
+    stage.supervisor.stop()
+
+
+def test_what_cannot_become_the_new_version_stops_and_starts_as_that(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock, HANDED)
+    play(stage, Script(refuses_update=True))
+    run(stage)
+    stage.want("f", class_name=NEW)
+    until_started(stage, 2)
+    until(stage.states, lambda seen: seen == {"f:0": State.RUNNING}, seconds=5)
+    assert verbs(stage) == ["start", "update", "stop", "start"]
+    assert class_names(stage) == [NEW]
+    stage.supervisor.stop()
+
+
+def test_one_that_was_given_up_starts_as_the_new_version(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock, HANDED)
+    play(stage, BROKEN, BROKEN, BROKEN, Script())
+    stage.want("f", class_name=OLD)
+    for _ in range(3):
+        until(stage.states, lambda seen: seen["f:0"] in (State.BACKOFF, State.FAILED), seconds=5)
+        fake_clock.advance(20.0)
+    until(stage.states, lambda seen: seen == {"f:0": State.FAILED}, seconds=5)
+    stage.want("f", class_name=NEW)
+    until(stage.states, lambda seen: seen == {"f:0": State.RUNNING}, seconds=5)
+    assert "update" not in verbs(stage)
+    assert class_names(stage) == [NEW]
+    stage.supervisor.stop()
+
+
+def test_a_stop_that_takes_long_holds_up_no_start(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock)
+    blocked = threading.Event()
+    for number in range(40):
+        stage.factory.play(f"public/default/old{number}:0", Script(stop_blocks=blocked))
+        stage.want(f"old{number}")
+    until(stage.states, lambda seen: set(seen.values()) == {State.RUNNING}, seconds=5)
+    for number in range(40):
+        stage.supervisor.want(key(f"old{number}"), ())
+    stage.want("new")
+    stage.until(new=State.RUNNING)
+    blocked.set()
+    stage.supervisor.stop()
+
+
 def test_instances_that_cannot_run_side_by_side_are_stopped_first(stage: Stage) -> None:
     run(stage)
     new = instance_spec(function=function_spec(name="f", class_name=NEW))

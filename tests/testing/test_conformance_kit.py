@@ -258,6 +258,24 @@ class LeavesAProcess(BrokenFactory):
             LeavesAProcess.children.append(subprocess.Popen(SLEEPER))
 
 
+class UpdatesHalfway(BrokenFactory):
+    capabilities = Capabilities(FakeRuntimeFactory.capabilities.languages, updates_in_place=True)
+
+    class runtime_class(FakeRuntime):  # noqa: N801
+        def update(self, spec: InstanceSpec) -> bool:
+            super().update(spec)
+            return False
+
+
+class DiesOfAnUpdate(BrokenFactory):
+    capabilities = UpdatesHalfway.capabilities
+
+    class runtime_class(FakeRuntime):  # noqa: N801
+        def update(self, spec: InstanceSpec) -> bool:
+            self._end = Observation(Phase.EXITED, 1, "did not survive it")
+            return super().update(spec)
+
+
 SPEC = instance_spec()
 SPECS = {"spec": SPEC}
 TWO = {"spec": SPEC, "other_spec": instance_spec(instance_id=1)}
@@ -305,6 +323,8 @@ def _clear() -> Iterator[None]:
         (HandleWithLiveObject(), "test_the_handle_is_plain_data", SPECS, "must survive being JSON"),
         (AdoptsAnything(), "test_a_handle_that_is_not_understood_is_refused", SPECS, "DID NOT RAISE"),
         (AdoptsInVain(), "test_an_instance_is_found_again", SPECS, "never became EXITED"),
+        (UpdatesHalfway(), "test_it_becomes_another_version", SPECS, "a refused update must change nothing"),
+        (DiesOfAnUpdate(), "test_it_becomes_another_version", SPECS, "it exited"),
         (Speechless(), "test_the_factory_says_what_it_is", {}, "runs no language"),
         (RefusesEverything(), "test_check_accepts_what_the_factory_can_run", SPECS, "not today"),
         (ClosesOnce(), "test_closing_twice_is_allowed", {}, "is closed already"),
@@ -387,7 +407,7 @@ def test_a_third_party_writes_four_lines(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest("-k", "TestGood or becomes_running", "-p", "no:cacheprovider")
     outcomes = result.parseoutcomes()
-    assert outcomes["skipped"] == 4  # no crashing_spec, no refused_spec, and twice no reattach
+    assert outcomes["skipped"] == 5  # no crashing_spec, no refused_spec, no update in place, and twice no reattach
     assert (outcomes["failed"], outcomes["errors"]) == (1, 1)
     result.stdout.fnmatch_lines_random(
         [
