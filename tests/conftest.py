@@ -30,6 +30,7 @@ from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.testing import function_spec, instance_spec
 from pulsar_runtimes.worker.worker import Worker
 from tests.channel import Channel
+from tests.kubernetes import cluster, programs
 from tests.standalone import standalone
 from tests.standalone.distribution import fetch, find_java
 from tests.standalone.requirement import or_skip
@@ -107,6 +108,27 @@ def pulsar_table_service(
     pulsar = or_skip(lambda: start(directory, pulsar_home, os.environ))
     yield pulsar
     pulsar.stop()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+    """A Kubernetes that all tests of the run share, its programs built when they are not in the cache.
+
+    Give each test a namespace of its own (``job_namespace``), and mark it ``kubernetes`` and ``slow``.
+    """
+    built = or_skip(lambda: programs.build(os.environ))
+    running = cluster.start(tmp_path_factory.mktemp("kubernetes"), built, dies_with_caller=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def job_namespace(kubernetes: cluster.Cluster) -> Iterator[str]:
+    """The name of a namespace that no other test has."""
+    name = f"jobs-{uuid.uuid4().hex[:10]}"
+    kubernetes.add_namespace(name)
+    yield name
+    kubernetes.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture

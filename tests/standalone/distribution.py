@@ -71,7 +71,7 @@ def fetch(environment: Mapping[str, str]) -> Path:
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f"{target.name}.lock")):
+    with locked(target.with_name(f"{target.name}.lock")):
         if not target.is_dir():
             _fetch_into(target, environment)
     return target
@@ -81,7 +81,7 @@ def fetch_connector(environment: Mapping[str, str]) -> Path:
     """The nar of the data generator, downloaded when it is not in the cache yet; else as :func:`fetch`."""
     target = cache_directory(environment) / f"pulsar-io-data-generator-{VERSION}.nar"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f"{target.name}.lock")):
+    with locked(target.with_name(f"{target.name}.lock")):
         if not target.is_file():
             with tempfile.TemporaryDirectory(prefix=f"{target.name}.partial-", dir=target.parent) as partial:
                 archive = _download(_CONNECTOR, CONNECTOR_SHA256, Path(partial), environment)
@@ -95,7 +95,7 @@ def find_java(environment: Mapping[str, str], program: str = "java") -> str:
     ``UnavailableError`` when there is none, or one older than :data:`JAVA_VERSION`.
     """
     java_home = environment.get("JAVA_HOME")
-    path = f"{java_home}/bin/{program}" if java_home else _find_program(program, environment)
+    path = f"{java_home}/bin/{program}" if java_home else find_program(program, environment)
     if path is None or not os.access(path, os.X_OK):
         where = f"JAVA_HOME is {java_home}" if java_home else "it is not on the PATH"
         raise UnavailableError(f"no {program} ({where}); {_HINT}")
@@ -126,7 +126,7 @@ def _fetch_into(target: Path, environment: Mapping[str, str]) -> None:
 
 def _download(artifact: str, sha256: str, directory: Path, environment: Mapping[str, str]) -> Path:
     """The file of ``artifact``, in ``directory``, which is empty."""
-    maven = _find_program("mvn", environment)
+    maven = find_program("mvn", environment)
     if maven is None:
         raise UnavailableError(f"no mvn on the PATH, which downloads Apache Pulsar; {_HINT}")
     arguments = ["-q", "-B", "-ntp", _COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={directory}"]
@@ -141,7 +141,7 @@ def _download(artifact: str, sha256: str, directory: Path, environment: Mapping[
     return archive
 
 
-def _find_program(name: str, environment: Mapping[str, str]) -> str | None:
+def find_program(name: str, environment: Mapping[str, str]) -> str | None:
     return shutil.which(name, path=environment.get("PATH", os.defpath))
 
 
@@ -167,7 +167,7 @@ def _run(command: Sequence[str], directory: Path, environment: Mapping[str, str]
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Wait for the lock, and hold it. It ends with the process; the file stays."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
