@@ -23,6 +23,9 @@ from .update import Move, Wanted, updates_in_place
 from .view import View
 
 _POOL_THREADS = 32
+_STOP_THREADS = 128
+"""More than starts have, as ends mostly wait."""
+
 _KEPT_LINES = 50
 _log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class Supervisor:
         self._awake = threading.Event()
         self._ending = False
         self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="supervisor-pool")
-        self._stoppers = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="supervisor-stoppers")
+        self._stoppers = ThreadPoolExecutor(_STOP_THREADS, thread_name_prefix="supervisor-stoppers")
         self._thread: threading.Thread | None = None
 
     # What is wanted

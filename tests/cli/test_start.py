@@ -168,7 +168,10 @@ def test_a_bad_configuration_starts_nothing(write: Write, function: Function, tm
 
 
 @pytest.mark.broker
-def test_a_worker_for_kubernetes_does_not_start_yet(write: Write, function: Function, tmp_path: Path) -> None:
+def test_a_worker_for_kubernetes_needs_an_api_server(
+    write: Write, function: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     write(
         "worker.yml",
         "functionRuntimeFactoryClassName: kubernetes\n"
@@ -176,7 +179,7 @@ def test_a_worker_for_kubernetes_does_not_start_yet(write: Write, function: Func
     )
     ran = run_process("start", "-c", "worker.yml", "--function-config", function())
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].endswith("cannot launch there yet; use the process or the thread runtime")
+    assert ran.err.splitlines()[-1].endswith("; set KUBECONFIG, k8Uri, or submittingInsidePod")
     assert not (tmp_path / "state").exists()
 
 

@@ -1,49 +1,62 @@
-"""The Kubernetes runtime: it admits functions and makes their manifests, and cannot launch anything yet."""
+"""The Kubernetes runtime: it admits functions, makes their manifests, and launches them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, Self
+from weakref import WeakSet
 
 from pulsar_runtimes.config.document import dump_documents
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.model.errors import LaunchError
-from pulsar_runtimes.model.function import InstanceSpec, Language
-from pulsar_runtimes.model.observation import Capabilities
+from pulsar_runtimes.model.errors import AdmissionError, LaunchError
+from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
+from pulsar_runtimes.model.observation import Capabilities, RuntimeHandle
 from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
 from pulsar_runtimes.runtimes.command import masked_spec
+from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi, connect, model_problems
 from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.function_auth import KeptToken
 from pulsar_runtimes.runtimes.kubernetes.function_secrets import shown_references
 from pulsar_runtimes.runtimes.kubernetes.manifests import Manifests, build_manifests, check_manifests, job_of
+from pulsar_runtimes.runtimes.kubernetes.ownership import Job, build_job, build_marks, foreign_reason
+from pulsar_runtimes.runtimes.kubernetes.runtime import HANDLE_FACTORY, HANDLE_VERSION, KubernetesRuntime
+from pulsar_runtimes.runtimes.kubernetes.session import Session
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings, read_kubernetes_settings
 
 _CREDENTIALS = re.compile(r"//[^/]*@")
-_NOT_YET = (
-    "this version of pfrun checks functions for Kubernetes and renders their manifests, but cannot launch there yet; "
-    "use the process or the thread runtime"
-)
 
 
 class KubernetesRuntimeFactory(RuntimeFactory):
     """Each function one StatefulSet and one Service, all its replicas one runtime.
 
-    In this version a worker with it can be checked, and manifests are rendered; it does not start. Addition to the
-    reference's keys: ``strictReference`` makes manifests as the reference does.
+    They go on when the worker ends, and the next one finds them. Addition to the reference's keys: ``strictReference``
+    makes manifests as the reference does.
     """
 
-    name: ClassVar[str] = "kubernetes"
+    name: ClassVar[str] = HANDLE_FACTORY
     capabilities: ClassVar[Capabilities] = Capabilities(
         languages=frozenset(Language),
         isolates_memory=True,
         runs_all_replicas=True,
         restarts_itself=True,
+        updates_in_place=True,
+        reattaches=True,
         secret_references=True,
     )
 
-    def __init__(self, settings: KubernetesSettings) -> None:
+    def __init__(
+        self,
+        settings: KubernetesSettings,
+        environment: Mapping[str, str] | None = None,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
+        self._environment = environment or {}
+        self._wake = wake
+        self._session: Session | None = None
+        self._runtimes: WeakSet[KubernetesRuntime] = WeakSet()
 
     @property
     def config(self) -> KubernetesConfig:
@@ -53,17 +66,70 @@ class KubernetesRuntimeFactory(RuntimeFactory):
     @classmethod
     def from_config(cls, section: Section, context: FactoryContext) -> Self:
         strict = read_strict_reference(section, context)
-        return cls(read_kubernetes_settings(section, context.worker, context.environment, strict=strict))
+        settings = read_kubernetes_settings(section, context.worker, context.environment, strict=strict)
+        return cls(settings, context.environment, context.wake)
 
-    def open(self) -> NoReturn:
-        raise LaunchError(_NOT_YET)
+    def open(self) -> None:
+        """``LaunchError`` when no API server answers, or when a right is missing."""
+        session = Session(self.connect(), self.settings, self.settings.cluster_name, self._wake)
+        try:
+            session.open(self.usual_namespace())
+        except BaseException:
+            session.close()
+            raise
+        self._session = session
 
     def check(self, spec: InstanceSpec) -> None:
         check_language(self, spec)
         check_manifests(spec, self.settings)
 
-    def create(self, spec: InstanceSpec) -> NoReturn:
-        raise LaunchError(f"{spec.function.key}: {_NOT_YET}")
+    def create(self, spec: InstanceSpec) -> KubernetesRuntime:
+        runtime = KubernetesRuntime(spec, self.settings, self._session)
+        self._runtimes.add(runtime)
+        return runtime
+
+    def reattach(self, spec: InstanceSpec, handle: RuntimeHandle) -> KubernetesRuntime:
+        key = spec.function.key
+        if (handle.factory, handle.version) != (HANDLE_FACTORY, HANDLE_VERSION):
+            raise LaunchError(
+                f"{key}: must be a handle of {HANDLE_FACTORY}, version {HANDLE_VERSION} "
+                f"(got {handle.factory}, version {handle.version})"
+            )
+        job = build_job(spec, self.settings)
+        if self._session is None:
+            raise LaunchError(f"{key}: the worker has not begun")
+        live = self._session.view(job.namespace).stateful_sets.get(job.name)
+        named = (handle.state.get("namespace"), handle.state.get("name"))
+        if live is None or named != (job.namespace, job.name):
+            raise LaunchError(f"{key}: there is no StatefulSet {named[1]} of this function in namespace {named[0]}")
+        if reason := foreign_reason({"kind": "StatefulSet", **live}, job):
+            raise LaunchError(f"{key}: {reason}")
+        runtime = self.create(spec)
+        runtime.take(job)
+        return runtime
+
+    def close(self) -> None:
+        """What was launched goes on."""
+        for runtime in list(self._runtimes):
+            runtime.halt()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def usual_namespace(self) -> str:
+        """That of a function which asks for none."""
+        try:
+            return job_of(FunctionSpec(), self.settings)[0]
+        except AdmissionError:
+            return self.config.job_namespace
+
+    def connect(self) -> KubernetesApi:
+        """Requests to the API server that is configured, for who only looks. ``LaunchError`` when there is none."""
+        return connect(self.config, self._environment)
+
+    def job(self, spec: InstanceSpec) -> Job:
+        """All that ``start`` would have on Kubernetes. No side effects."""
+        return build_job(spec, self.settings)
 
     def manifests(self, spec: InstanceSpec) -> Manifests:
         """What is made for the function of ``spec``. No side effects.
@@ -85,7 +151,11 @@ class KubernetesRuntimeFactory(RuntimeFactory):
         return provider.keep(token, spec.auth_data, namespace, new_id)
 
     def render(self, spec: InstanceSpec) -> str:
-        manifests = build_manifests(self._masked_instance(spec), self._masked_settings())
+        shown = build_manifests(self._masked_instance(spec), self._masked_settings())
+        manifests = build_marks(spec, self.settings).on_all(shown)
+        problems = [problem for manifest in manifests.documents for problem in model_problems(manifest)]
+        if problems and not self.settings.strict:
+            raise AdmissionError("\n".join(f"{spec.function.key}: {problem}" for problem in problems))
         return f"# {spec.function.key}\n{dump_documents(manifests.documents)}"
 
     def _masked_instance(self, spec: InstanceSpec) -> InstanceSpec:

@@ -189,10 +189,11 @@ def _unfulfillable(resources: Mapping[str, Any]) -> Iterator[str]:
     limits = resources.get("limits") or {}
     for name, asked in (resources.get("requests") or {}).items():
         most = limits.get(name)
-        if most is not None and _amount(asked) > _amount(most):
+        if most is not None and amount_of(asked) > amount_of(most):
             yield f"{name}: the request of {asked} is more than the limit of {most}, which Kubernetes refuses"
 
 
-def _amount(quantity: object) -> Decimal:
+def amount_of(quantity: object) -> Decimal:
+    """What a quantity such as ``500m`` or ``1Gi`` amounts to; 0 for what is none."""
     found = _QUANTITY.fullmatch(str(quantity))
     return Decimal(found["number"]) * _SUFFIXES[found["suffix"]] if found else Decimal(0)

@@ -24,6 +24,8 @@ from .pod_command import PodPlaces
 CLASS_PATH_VARIABLE = "PULSAR_FUNCTION_INSTANCE_CLASSPATH"
 """Stands for the class path of the worker's own JVM, which the reference hands on to pods."""
 
+DEFAULT_CLUSTER = "standalone"
+
 _AUTH_CONFIG = "kubernetesFunctionAuthProviderConfig"
 _CONFIGURATORS = (DEFAULT_SECRETS_CONFIGURATOR, KUBERNETES_SECRETS_CONFIGURATOR)
 _PROVIDERS = (TOKEN_AUTH_PROVIDER, SERVICE_ACCOUNT_AUTH_PROVIDER)
@@ -34,7 +36,7 @@ class KubernetesSettings:
     """What manifests are made from besides the function.
 
     ``secret_references``: a function's secrets are references to Secrets. ``auth_provider`` is ``None`` when
-    authentication is off.
+    authentication is off. ``cluster_name`` tells the functions of one installation of workers from those of others.
     """
 
     config: KubernetesConfig = field(default_factory=KubernetesConfig)
@@ -42,6 +44,7 @@ class KubernetesSettings:
     secret_references: bool = False
     auth_provider: FunctionAuthProvider | None = None
     customizer: ManifestCustomizer | None = None
+    cluster_name: str = DEFAULT_CLUSTER
 
     @property
     def strict(self) -> bool:
@@ -71,6 +74,7 @@ def read_kubernetes_settings(
         secret_references=_secret_references(top, worker),
         auth_provider=_auth_provider(top, section, worker, strict=strict),
         customizer=_customizer(top, worker, strict=strict),
+        cluster_name=worker.pulsar_functions_cluster or DEFAULT_CLUSTER,
     )
     section.done()
     return settings

@@ -96,4 +96,6 @@ def _container(
         "env": [{"name": POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, *variables],
         "ports": [{"name": "grpc", "containerPort": spec.port}, {"name": "prometheus", **metrics_port}],
         "resources": build_pod_resources(spec.function.resources, config),
+        # The last lines of a container that has failed are in the pod's status then, where no log has to be asked for.
+        **({} if config.strict_reference else {"terminationMessagePolicy": "FallbackToLogsOnError"}),
     }

@@ -28,3 +28,15 @@ class Sidecar(ManifestCustomizer):
         pod["containers"].append({"name": "sidecar", "image": self.image, "volumeMounts": mounts})
         pod["volumes"] = [{"name": "scratch", "emptyDir": {}}]
         return {**manifest, "metadata": {"name": "other", "namespace": "elsewhere"}}
+
+
+class Misshapen(ManifestCustomizer):
+    """Makes what the API server would never take."""
+
+    @classmethod
+    def from_config(cls, section: Section, *, strict: bool) -> Self:
+        return cls()
+
+    def stateful_set(self, function: FunctionSpec, manifest: dict[str, Any]) -> dict[str, Any]:
+        manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = "a while"
+        return manifest

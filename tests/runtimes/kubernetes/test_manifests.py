@@ -461,9 +461,15 @@ def test_rendering_shows_no_secret(make: Make) -> None:
     assert "name: database" in shown
 
 
-def test_nothing_is_launched(make: Make) -> None:
-    factory = make()
-    with pytest.raises(LaunchError, match="cannot launch there yet"):
+def test_without_an_api_server_nothing_is_launched(make: Make, tmp_path: Path) -> None:
+    factory = KubernetesRuntimeFactory(make().settings, {"KUBECONFIG": str(tmp_path / "none")})
+    with pytest.raises(LaunchError, match=r"no way to a Kubernetes API server: .*; set KUBECONFIG, k8Uri, or"):
         factory.open()
-    with pytest.raises(LaunchError, match=r"public/default/exclaim: .*cannot launch there yet"):
-        factory.create(_spec())
+    with pytest.raises(LaunchError, match=r"public/default/exclaim:-1: the worker has not begun"):
+        factory.create(_spec()).start()
+
+
+def test_what_the_client_would_not_send_is_not_rendered(make: Make) -> None:
+    factory = make(runtimeCustomizerClassName="tests.runtimes.kubernetes.sidecar:Misshapen")
+    with pytest.raises(AdmissionError, match=r"exclaim: StatefulSet V1PodSpec.terminationGracePeriodSeconds: Input"):
+        factory.render(_spec())
