@@ -22,7 +22,9 @@ COMMANDS = {
     "functions": "Create, change and watch the functions of a running worker.",
     "check": "Tell whether start would work, and start nothing.",
     "render": "Print what start would launch, and start nothing.",
+    "diff": "Compare what runs on Kubernetes with what start would make.",
     "explain": "Show each setting, where it comes from and what it does.",
+    "k8s": "Rights on Kubernetes, and what was left there.",
     "factories": "List the installed runtimes and brokers.",
     "completion": "Print the completion script of a shell.",
 }
