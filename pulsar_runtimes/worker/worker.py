@@ -29,7 +29,7 @@ from pulsar_runtimes.runtimes.base import (
     RuntimeFactory,
     read_strict_reference,
 )
-from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
+from pulsar_runtimes.runtimes.plan import ALL_REPLICAS, InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.state.registry import open_state_store
@@ -272,8 +272,8 @@ class Worker:
         The instances of before keep working until all new ones are ready. If one of those is given up first, they
         go on, :meth:`status` tells why, and :meth:`functions` has the function of before; submitting the new one
         again tries again. Another parallelism only adds or ends instances, and so do other numbers in ``only``: where
-        that is given, just these instances run here. Submitting what runs already changes nothing. ``AdmissionError``
-        as :meth:`admit` has it.
+        that is given, just these instances run here; a runtime that stands for all of them runs if there are any.
+        Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit` has it.
         """
         function = self.admit(function, base)
         with self._lock:
@@ -286,7 +286,7 @@ class Worker:
         # Only our Python instance counts its consumers from where it is told: others would meet.
         in_place = not self._broker_limits.tells_consumers_apart and function.language is not Language.PYTHON
         only = self._only.get(function.key)
-        specs = [spec for spec in self.plan(function) if only is None or spec.instance_id in only]
+        specs = [spec for spec in self.plan(function) if only is None or _is_among(spec, only)]
         self._supervisor.want(function.key, specs, in_place=in_place)
 
     def _prepare(self, spec: InstanceSpec) -> InstanceSpec:
@@ -414,3 +414,8 @@ class Worker:
                 known = ", ".join(str(name) for name in sorted(self._functions)) or "none"
                 raise AdmissionError(f"{key}: there is no such function; there are: {known}")
         return key
+
+
+def _is_among(spec: InstanceSpec, numbers: Collection[int]) -> bool:
+    """Whether ``spec`` is one of the instances ``numbers``, or all of a function that has one of them."""
+    return spec.instance_id in numbers or (spec.instance_id == ALL_REPLICAS and bool(numbers))

@@ -130,6 +130,17 @@ def test_an_api_server_that_is_killed_amid_creations_loses_none_and_doubles_none
     assert restarts == {0}
 
 
+def test_a_function_of_which_some_instances_are_wanted_here_runs_as_a_whole(
+    kubernetes: Cluster, job_namespace: str, begin: Begin
+) -> None:
+    worker = begin()
+    worker.submit(named("f", 2), only=[0, 1])
+    until_running(worker)
+    assert len(pod_uids(kubernetes, job_namespace)) == 2
+    worker.submit(named("f", 2), only=[])
+    until(lambda: pod_uids(kubernetes, job_namespace), lambda pods: not pods, seconds=30)
+
+
 def test_what_keeps_a_pod_from_running_is_in_the_status(begin: Begin) -> None:
     worker = begin()
     worker.submit(named("huge", resources=Resources(cpu=100_000, ram=1 << 30)))
