@@ -110,12 +110,14 @@ class FunctionService:
     def take(self, key: FunctionKey, registration: Registration | None, numbers: Collection[int]) -> None:
         """Run these instances of a function from now on, and no others; ``None`` when the function is gone.
 
+        None of them are left where others run it from now on: what a backend runs as a whole goes on for those.
         ``PfrunError`` when it cannot be run here; :meth:`problem` tells why until it can.
         """
         self._problems.pop(key, None)
-        if registration is None:
+        if registration is None or not numbers:
+            goes_on = registration is not None and self.runs_as_whole
             with contextlib.suppress(PfrunError):  # it never came to run here
-                self.worker.remove(key)
+                (self.worker.leave if goes_on else self.worker.remove)(key)
             self._taken.discard(key)
             return
         self._taken.add(key)
@@ -125,6 +127,11 @@ class FunctionService:
         except PfrunError as error:
             self._problems[key] = str(error)
             raise
+
+    @property
+    def runs_as_whole(self) -> bool:
+        """Whether all replicas of a function are run as one, on one worker."""
+        return self.worker.factory.capabilities.runs_all_replicas
 
     def problem(self, key: FunctionKey) -> str:
         """Why a function cannot be run by this worker, empty when nothing is known against it."""
@@ -272,6 +279,9 @@ class FunctionService:
                 function = replace(function, builtin=before.function.builtin)
             if wanted:
                 transform = transform_given
+            if build(replace(function, parallelism=before.function.parallelism)) == existing:
+                # What a config does not tell apart is no change either: instances that are there stay as they are.
+                function = replace(before.function, parallelism=function.parallelism)
             after = replace(before, package=package, transform_package=transform, version=before.version + 1)
             same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
             if build(function) == existing and same_code and not url.strip():
@@ -307,6 +317,8 @@ class FunctionService:
 
     def set_stopped(self, key: FunctionKey, instance_id: int | None, *, stopped: bool) -> None:
         """Stop or start an instance, or all (``None``). Returns when it is decided, not when it is done."""
+        if instance_id is not None:
+            self._refuse_part_of_whole("stopped or started")
         with self._changing:
             registration = self._changeable(key)
             if not can_change(registration, instance_id, stop=stopped):
@@ -318,8 +330,14 @@ class FunctionService:
         function = self.get(key)
         if instance_id is not None and not 0 <= instance_id < function.parallelism:
             raise RefusedError(f"{key}/{instance_id} doesn't exist")
+        if instance_id is not None:
+            self._refuse_part_of_whole("restarted")
         with contextlib.suppress(AdmissionError):  # nothing of it runs here
             self.worker.restart(key, instance_id)
+
+    def _refuse_part_of_whole(self, what: str) -> None:
+        if self.runs_as_whole:
+            raise RefusedError(f"the {self.worker.factory.name} runtime has all instances {what} together only")
 
     # What comes with a request
 
@@ -387,15 +405,15 @@ class FunctionService:
         if not 0 <= instance_id < self.get(key).parallelism:
             raise RefusedError(self.component.missing_instance(key.name, instance_id))
         instance = InstanceKey(key, instance_id)
-        runtime = self.worker.runtime(instance)
-        if runtime is None:
+        replica = self.worker.replica(instance)
+        if replica is None:
             raise NotReadyError(f"{instance} does not run, so that nobody has its log")
-        part = runtime.log_after(mark, last)
+        part = replica.log_after(mark, last)
         if part is not None:
             return part
         if mark:
             raise RefusedError(f"{instance}: its runtime cannot tell what is new in the log")
-        return LogPart(tuple(runtime.log_lines(last)), "")
+        return LogPart(tuple(replica.log_lines(last)), "")
 
     def trigger(self, key: FunctionKey, data: bytes, topic: str | None = None) -> bytes:
         """Send one message to the function, and its answer."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pulsar_runtimes.model.names import FunctionKey
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from tests.admin.conftest import Api, Kept, parts
 from tests.waiting import until
 from tests.workers import SAMPLES
@@ -223,6 +223,16 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(api: Api, config: C
     assert api.update("f", inputs=["another"]).json() == {"reason": "Input Topics cannot be altered"}
     assert api.update("f", className="samples.NoSuchClass", parallelism=0).status_code == 400
     assert api.get("f").json() == told
+
+
+def test_more_instances_leave_those_that_run_alone(api: Api, config: Config) -> None:
+    api.register("f", **config)
+    api.await_running("f", 1)
+    key = FunctionKey("public", "default", "f")
+    before = api.service.worker.replica(InstanceKey(key, 0))
+    assert api.update("f", parallelism=2).status_code == 204
+    api.await_running("f", 2)
+    assert api.service.worker.replica(InstanceKey(key, 0)) is before
 
 
 def test_what_pulsar_admin_sends_with_each_update_changes_nothing(api: Api, config: Config) -> None:
