@@ -131,6 +131,7 @@ class FunctionWorker:
                 rebalance=float(config.rebalance_check_freq_sec),
                 compaction=float(config.topic_compaction_frequency_sec),
             ),
+            as_whole=self._worker.factory.capabilities.runs_all_replicas,
             compact=None if admin is None else partial(_compact, admin, names, config),
         )
 

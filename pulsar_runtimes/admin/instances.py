@@ -115,6 +115,10 @@ class Instances:
             self.redirect(key, number)
             self.service.restart(key, number)
             return
+        if self.service.runs_as_whole:
+            self.redirect(key, 0)
+            self.service.restart(key)
+            return
         parallelism = self.service.get(key).parallelism
         for each in (InstanceKey(key, each) for each in range(parallelism)):
             owner = self._elsewhere(each)

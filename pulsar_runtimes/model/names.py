@@ -12,6 +12,9 @@ _TOPIC = re.compile(
 )
 _PLAIN = re.compile(r"[-=:.\w]+")
 
+ALL_REPLICAS = -1
+"""The instance id that stands for the whole function, where a backend runs all replicas as one."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class FunctionKey:

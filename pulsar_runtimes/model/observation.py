@@ -25,16 +25,19 @@ class Observation:
     """One look at a runtime.
 
     ``reason`` is one line that a person can act on, empty when there is nothing to say. ``exit_code`` is that
-    of the process, negative for a signal, and ``None`` where there is none. ``ready_replicas`` counts for
-    backends that run all replicas of a function as one runtime. ``last_messages``, of one that has EXITED, are topic
-    and id of the message that each input took last, where the backend can tell.
+    of the process, negative for a signal, and ``None`` where there is none. ``last_messages``, of one that has EXITED,
+    are topic and id of the message that each input took last, where the backend can tell.
+
+    Of a single replica: ``restarts`` counts how often the backend itself has started it again; ``outdated`` is one
+    that the backend is about to replace, as it is of the version before.
     """
 
     phase: Phase
     exit_code: int | None = None
     reason: str = ""
-    ready_replicas: int | None = None
     last_messages: tuple[str, ...] = ()
+    restarts: int = 0
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .function import FunctionSpec
-from .names import FunctionKey
+from .names import ALL_REPLICAS, FunctionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class Registration:
         return self.function.key
 
     def is_stopped(self, instance_id: int) -> bool:
-        """Whether somebody stopped the instance of that number."""
+        """Whether somebody stopped the instance of that number; all replicas together stop with the last of them."""
+        if instance_id == ALL_REPLICAS:
+            return self.is_all_stopped
         return self.stopped.get(instance_id, False)
 
     @property

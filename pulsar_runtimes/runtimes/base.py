@@ -24,11 +24,51 @@ ENTRY_POINT_GROUP = "pulsar_runtimes.runtime_factories"
 STRICT_VARIABLE = "PFRUN_STRICT_REFERENCE"
 
 
-class Runtime(abc.ABC):
+class Replica(abc.ABC):
+    """One working copy of a function, and what only its backend can tell of it; by default nothing.
+
+    Only ``observe`` and ``log_lines`` are called from the supervisor's loop: the others may wait, as they say.
+    """
+
+    @abc.abstractmethod
+    def observe(self) -> Observation:
+        """What is known now. Quick: never waits for the instance, never raises for a dead one.
+
+        CREATED before it was started, then STARTING until the instance works, RUNNING while it does, EXITED after it
+        ended or was stopped, and UNKNOWN whenever it cannot be told.
+        """
+
+    def stats(self) -> InstanceStats | None:
+        """What the instance has counted, or ``None`` when it cannot be asked. May wait for seconds."""
+        return None
+
+    def metrics_text(self) -> str:
+        """The instance's metrics in Prometheus' text format; empty when it cannot be asked. May wait for seconds."""
+        return ""
+
+    def memory_bytes(self) -> int | None:
+        """The memory that the instance holds now, ``None`` when that cannot be told. May wait for a moment."""
+        return None
+
+    def log_lines(self, last: int) -> list[str]:
+        """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
+        return []
+
+    def log_after(self, mark: str, last: int) -> LogPart | None:
+        """The whole lines written after ``mark``, of an earlier answer; with ``""`` the ``last`` ones there are.
+
+        It may answer some of them, and the others when it is asked with the new mark. A mark that means nothing any
+        more, as what it means was thrown away, gives the oldest lines there are. ``None`` when the backend cannot
+        tell what is new.
+        """
+        return None
+
+
+class Runtime(Replica):
     """One launched instance. Made by a factory, started once, thrown away when it has exited.
 
     The supervisor calls ``start`` and ``stop`` from a pool thread and ``observe`` from its loop, so ``observe``
-    may run while one of the others does.
+    may run while one of the others does. What was seen as EXITED stays so for ever.
     """
 
     outlives_worker: bool = False
@@ -42,14 +82,6 @@ class Runtime(abc.ABC):
         """Launch the instance. Returns when that has been asked for, not when it is ready.
 
         Called once at most. ``LaunchError`` when the instance cannot be launched; nothing runs then.
-        """
-
-    @abc.abstractmethod
-    def observe(self) -> Observation:
-        """What is known now. Quick: never waits for the instance, never raises for a dead one.
-
-        CREATED before ``start``, then STARTING until the instance works, RUNNING while it does, EXITED for
-        ever after it ended or was stopped, and UNKNOWN whenever it cannot be told.
         """
 
     def update(self, spec: InstanceSpec) -> bool:
@@ -73,39 +105,16 @@ class Runtime(abc.ABC):
         """What to write down to find the instance again, or ``None`` when it dies with the worker."""
         return None
 
-    def stats(self) -> InstanceStats | None:
-        """What the instance has counted, or ``None`` when it cannot be asked. May wait for seconds.
+    def replica(self, number: int) -> Replica:
+        """The replica of that number: the runtime itself, unless it stands for all of them."""
+        return self
 
-        Never called from the supervisor's loop.
+    def leave(self) -> None:
+        """Have nothing to do with the function any more: it goes on, and another worker looks after it from now on.
+
+        Called in place of ``stop``, only where ``capabilities.runs_all_replicas`` is true.
         """
-        return None
-
-    def metrics_text(self) -> str:
-        """The instance's metrics in Prometheus' text format; empty when it cannot be asked. May wait for seconds.
-
-        Never called from the supervisor's loop.
-        """
-        return ""
-
-    def memory_bytes(self) -> int | None:
-        """The memory that the instance holds now, ``None`` when that cannot be told. May wait for a moment.
-
-        Never called from the supervisor's loop.
-        """
-        return None
-
-    def log_lines(self, last: int) -> list[str]:
-        """The last lines that the instance wrote, oldest first; empty when the backend keeps none."""
-        return []
-
-    def log_after(self, mark: str, last: int) -> LogPart | None:
-        """The whole lines written after ``mark``, of an earlier answer; with ``""`` the ``last`` ones there are.
-
-        It may answer some of them, and the others when it is asked with the new mark. A mark that means nothing any
-        more, as what it means was thrown away, gives the oldest lines there are. ``None`` when the backend cannot
-        tell what is new.
-        """
-        return None
+        return
 
 
 @dataclass(frozen=True, slots=True)

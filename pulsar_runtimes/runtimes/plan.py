@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pulsar_runtimes.model.function import ClientAuth, FunctionSpec, InstanceSpec, Language
+from pulsar_runtimes.model.names import ALL_REPLICAS
 from pulsar_runtimes.model.observation import Capabilities
-
-ALL_REPLICAS = -1
-"""The instance id that stands for the whole function, where a backend runs all replicas as one."""
 
 _CLEAR_TEXT_PROVIDERS = {
     Language.JAVA: "org.apache.pulsar.functions.secretsprovider.ClearTextSecretsProvider",

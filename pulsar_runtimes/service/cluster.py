@@ -19,7 +19,7 @@ from pulsar_runtimes.metadata.messages import decode_registration
 from pulsar_runtimes.metadata.records import Assignment
 from pulsar_runtimes.metadata.registrations import RegistrationTable
 from pulsar_runtimes.model.errors import MetadataError, OutdatedError, PfrunError
-from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.model.names import ALL_REPLICAS, FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
 
 from .errors import NotReadyError, RefusedError
@@ -38,7 +38,10 @@ _log = logging.getLogger(__name__)
 NO_LEADER = "Leader not yet ready. Please retry again"
 
 Take = Callable[[FunctionKey, Registration | None, frozenset[int]], None]
-"""Told what this worker is to run of a function from now on: which registration, and which instances of it."""
+"""Told what this worker is to run of a function from now on: which registration, and which instances of it.
+
+Without instances it is for other workers only; without a registration it is for nobody.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,9 @@ class Peers(Protocol):
 class Cluster:
     """One worker's part in it. ``me`` is how the others know this worker.
 
-    ``registrations``, ``assignments`` and ``election`` are started and closed here. ``compact`` asks the broker to
-    compact the topics; ``None`` where it cannot. All methods may be called from any thread.
+    ``registrations``, ``assignments`` and ``election`` are started and closed here. With ``as_whole`` all replicas of a
+    function are one instance. ``compact`` asks the broker to compact the topics; ``None`` where it cannot. All methods
+    may be called from any thread.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Cluster:
         scheduler: Scheduler,
         *,
         cadence: Cadence = Cadence(),
+        as_whole: bool = False,
         compact: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,6 +90,7 @@ class Cluster:
         self._peers = peers
         self._scheduler = scheduler
         self._cadence = cadence
+        self._as_whole = as_whole
         self._clock = clock
         self._take: Take = lambda key, registration, numbers: None
         self._taken: dict[FunctionKey, tuple[Registration, frozenset[int]]] = {}
@@ -175,7 +181,8 @@ class Cluster:
 
     def owner(self, key: InstanceKey) -> Member | None:
         """The worker that is to run an instance; ``None`` when there is none, or it is not there any more."""
-        assignment = self._assignments.get(key)
+        number = ALL_REPLICAS if self._as_whole else key.instance_id
+        assignment = self._assignments.get(InstanceKey(key.function, number))
         if assignment is None:
             return None
         return next((member for member in self.members() if member.worker_id == assignment.worker_id), None)
@@ -251,9 +258,11 @@ class Cluster:
 
     def _share(self) -> None:
         """Tell what has changed for this worker since the last time; what could not be taken is tried again."""
-        mine = self._mine()
+        assignments = self._assignments.assignments()
+        mine = self._mine(assignments)
+        elsewhere = {key.function for key, each in assignments.items() if each.worker_id != self.me.worker_id}
         for key in [key for key in self._taken if key not in mine]:
-            if self._give(key, None, frozenset()):
+            if self._give(key, self._taken[key][0] if key in elsewhere else None, frozenset()):
                 del self._taken[key]
         for key, (registration, numbers) in mine.items():
             if self._taken.get(key) != (registration, numbers) and self._give(key, registration, numbers):
@@ -270,10 +279,12 @@ class Cluster:
             return False
         return True
 
-    def _mine(self) -> dict[FunctionKey, tuple[Registration, frozenset[int]]]:
+    def _mine(
+        self, assignments: Mapping[InstanceKey, Assignment]
+    ) -> dict[FunctionKey, tuple[Registration, frozenset[int]]]:
         newest: dict[FunctionKey, Registration] = {}
         numbers: dict[FunctionKey, set[int]] = {}
-        for key, assignment in self._assignments.assignments().items():
+        for key, assignment in assignments.items():
             registration = assignment.registration
             if assignment.worker_id != self.me.worker_id or not isinstance(registration, Registration):
                 continue
@@ -332,7 +343,7 @@ class Cluster:
             for key in lost:
                 _log.warning("%s: its worker %s is gone", key, assignments[key].worker_id)
             kept = {key: each for key, each in assignments.items() if key not in set(lost)}
-            self._apply(plan_schedule(self.registrations(), kept, workers, self._scheduler))
+            self._apply(plan_schedule(self.registrations(), kept, workers, self._scheduler, as_whole=self._as_whole))
             period = self._cadence.rebalance
             if period > 0 and self._clock() - self._rebalanced >= period:
                 self._rebalanced = self._clock()

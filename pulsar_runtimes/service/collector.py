@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pulsar_runtimes.model.names import InstanceKey
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import Replica
 from pulsar_runtimes.worker.worker import Worker
 
 _THREADS = 16
@@ -38,7 +38,7 @@ class Collector(Generic[T]):
     def __init__(
         self,
         worker: Worker,
-        ask: Callable[[Runtime], T],
+        ask: Callable[[Replica], T],
         *,
         period_seconds: float,
         name: str,
@@ -52,7 +52,7 @@ class Collector(Generic[T]):
         self._name = name
         self._idle_seconds = idle_seconds
         self._on_round = on_round
-        self._answers: dict[InstanceKey, tuple[Runtime, Answer[T]]] = {}
+        self._answers: dict[InstanceKey, tuple[Replica, Answer[T]]] = {}
         self._waiting: dict[InstanceKey, Future[None]] = {}
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
@@ -99,13 +99,13 @@ class Collector(Generic[T]):
         return time.monotonic() - self._looked_at > self._idle_seconds
 
     def _round(self, pool: ThreadPoolExecutor) -> None:
-        runtimes = self._worker.runtimes()
+        replicas = self._worker.replicas()
         with self._lock:
-            self._answers = {key: kept for key, kept in self._answers.items() if runtimes.get(key) is kept[0]}
+            self._answers = {key: kept for key, kept in self._answers.items() if replicas.get(key) == kept[0]}
         self._waiting = {key: asked for key, asked in self._waiting.items() if not asked.done()}
-        for key, runtime in runtimes.items():
+        for key, replica in replicas.items():
             if key not in self._waiting:
-                self._waiting[key] = pool.submit(self._take, key, runtime)
+                self._waiting[key] = pool.submit(self._take, key, replica)
         deadline = time.monotonic() + self._period_seconds
         while not self._ending.is_set() and (left := deadline - time.monotonic()) > 0:
             if not wait(self._waiting.values(), min(left, 0.5)).not_done:
@@ -114,11 +114,11 @@ class Collector(Generic[T]):
             answers = {key: answer for key, (_, answer) in self._answers.items()}
         self._on_round(answers)
 
-    def _take(self, key: InstanceKey, runtime: Runtime) -> None:
+    def _take(self, key: InstanceKey, replica: Replica) -> None:
         try:
-            answer = Answer(self._ask(runtime), time.time())
+            answer = Answer(self._ask(replica), time.time())
         except Exception:  # a backend that breaks the contract must not take what the others told
             _log.exception("%s: asking it for its %s failed", key, self._name)
             return
         with self._lock:
-            self._answers[key] = (runtime, answer)
+            self._answers[key] = (replica, answer)

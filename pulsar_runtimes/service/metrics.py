@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pulsar_runtimes.model.names import InstanceKey
 from pulsar_runtimes.model.observation import InstanceStats
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import Replica
 from pulsar_runtimes.worker.worker import Worker
 
 from .collector import Answer, Collector
@@ -42,7 +42,7 @@ class MetricsPage:
         self._collected = ""
         self._pages = Collector(
             worker,
-            lambda runtime: runtime.metrics_text(),
+            lambda replica: replica.metrics_text(),
             period_seconds=period_seconds,
             name="metrics",
             on_round=self._merge,
@@ -88,8 +88,8 @@ class MetricsPage:
         return "\n".join(lines) + "\n" + self._collected
 
 
-def _figures(runtime: Runtime) -> Figures:
-    return Figures(runtime.stats(), runtime.memory_bytes())
+def _figures(replica: Replica) -> Figures:
+    return Figures(replica.stats(), replica.memory_bytes())
 
 
 def merge_pages(pages: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pulsar_runtimes.metadata.records import Assignment, UnreadableRegistration
 from pulsar_runtimes.model.function import DEFAULT_RESOURCES
-from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.model.names import ALL_REPLICAS, FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
 from pulsar_runtimes.plug_point import PlugPoint
 
@@ -68,17 +68,17 @@ def plan_schedule(
     workers: Collection[str],
     scheduler: Scheduler,
     *,
-    instance_ids: Mapping[FunctionKey, Collection[int]] | None = None,
+    as_whole: bool = False,
 ) -> Schedule:
     """Drop what is not registered any more, renew what has changed, and give what has no worker to the least loaded.
 
     An assignment to a worker that is not among ``workers`` stays: :func:`lost` says when it is dropped. Without any
-    worker nothing new is assigned.
+    worker nothing new is assigned. With ``as_whole`` all replicas of a function are one instance.
     """
     expected = {
         InstanceKey(key, number): registration
         for key, registration in registrations.items()
-        for number in (instance_ids or {}).get(key, range(registration.function.parallelism))
+        for number in ((ALL_REPLICAS,) if as_whole else range(registration.function.parallelism))
     }
     # A registration that this version cannot read is not in the mapping; whoever can read it looks after it.
     deletes = [

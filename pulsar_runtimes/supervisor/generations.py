@@ -41,6 +41,8 @@ class Watched:
     """``spec`` is newer than what the runtime was told."""
     refused: bool = False
     """The runtime cannot become ``spec``."""
+    left_alone: bool = False
+    """On its way out of sight only: what it stands for goes on."""
 
     @property
     def key(self) -> InstanceKey:
@@ -125,6 +127,11 @@ class Generations:
         else:
             self.way_back()
             self.coming = self._begin(wanted, now)
+
+    def leave(self) -> None:
+        """Whatever is there goes on without us from the next :meth:`follow` on."""
+        for member in self.members():
+            member.left_alone = True
 
     def _begin(self, wanted: Wanted, now: float) -> Generation:
         before = [] if self.current is None else [self.current.number]

@@ -59,6 +59,7 @@ class Supervisor:
         self._in_place = updates_in_place(factory.capabilities)
         self._hands_on = factory.capabilities.updates_in_place
         self._wanted: dict[FunctionKey, Wanted] = {}
+        self._left: set[FunctionKey] = set()
         self._revived: set[FunctionKey] = set()
         self._restarted: list[tuple[FunctionKey, int | None]] = []
         self._functions: dict[FunctionKey, Generations] = {}
@@ -84,12 +85,20 @@ class Supervisor:
         """
         specs = tuple(specs)
         with self._lock:
+            self._left.discard(function)
             if specs:
                 self._wanted[function] = Wanted(specs, in_place or self._in_place, self._hands_on)
             else:
                 self._wanted.pop(function, None)
             if function in self._functions:
                 self._functions[function].update_failure = ""
+        self.wake()
+
+    def leave(self, function: FunctionKey) -> None:
+        """Look after ``function`` no more, whose replicas its backend runs as one, and leave it as it is."""
+        with self._lock:
+            self._wanted.pop(function, None)
+            self._left.add(function)
         self.wake()
 
     def wanted(self, function: FunctionKey) -> tuple[InstanceSpec, ...]:
@@ -144,6 +153,8 @@ class Supervisor:
             revived = set(self._revived)
             for key in {**self._wanted, **self._functions}:
                 generations = self._functions.setdefault(key, Generations())
+                if key in self._left:
+                    generations.leave()
                 generations.follow(self._wanted.get(key), self._clock())
                 for restarted, instance_id in self._restarted:
                     if restarted == key:
@@ -151,6 +162,7 @@ class Supervisor:
                 generations.replace_refused(self._clock())
                 self._decide(key, generations)
             self._restarted.clear()
+            self._left.clear()
             functions = list(self._functions.items())
         for key, generations in functions:
             self._tend(key, generations, key in revived)
@@ -277,10 +289,13 @@ class Supervisor:
         return True
 
     def _stop(self, watched: Watched, grace_seconds: float) -> None:
-        """On the pool: stop the runtime, whatever it takes."""
+        """On the pool: stop the runtime, whatever it takes, unless it goes on without this worker."""
         if watched.runtime is not None:
             try:
-                watched.runtime.stop(grace_seconds=grace_seconds)
+                if watched.left_alone:
+                    watched.runtime.leave()
+                else:
+                    watched.runtime.stop(grace_seconds=grace_seconds)
             except Exception:
                 _log.exception("%s: stopping it failed", watched.key)
 

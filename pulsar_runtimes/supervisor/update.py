@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from pulsar_runtimes.model.function import InstanceSpec
+from pulsar_runtimes.model.names import ALL_REPLICAS
 from pulsar_runtimes.model.observation import Capabilities
 from pulsar_runtimes.model.status import State
-from pulsar_runtimes.runtimes.plan import ALL_REPLICAS
 
 from .record import Record
 

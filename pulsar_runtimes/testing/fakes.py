@@ -107,13 +107,10 @@ class FakeRuntime(Runtime):
             return self._end
         if age < script.ready_after:
             return Observation(Phase.STARTING)
-        return Observation(Phase.RUNNING, ready_replicas=self._replicas())
+        return Observation(Phase.RUNNING)
 
     def _usual_reason(self) -> str:
         return f"the script ended with exit code {self.script.exit_code}"
-
-    def _replicas(self) -> int | None:
-        return max(1, self.spec.function.parallelism) if self.spec.instance_id == -1 else None
 
     def update(self, spec: InstanceSpec) -> bool:
         self._factory.note("update", spec)
@@ -122,6 +119,9 @@ class FakeRuntime(Runtime):
         with self._lock:
             self.spec = spec
         return True
+
+    def leave(self) -> None:
+        self._factory.note("leave", self.spec)
 
     def stop(self, *, grace_seconds: float) -> None:
         self._factory.note("stop", self.spec)

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +20,17 @@ from pulsar_runtimes.config.worker import DEFAULT_SECRETS_CONFIGURATOR, WorkerCo
 from pulsar_runtimes.model.component import is_connector
 from pulsar_runtimes.model.errors import AdmissionError, ConfigError, PfrunError, Problem, StateError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
-from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.model.names import ALL_REPLICAS, FunctionKey, InstanceKey
+from pulsar_runtimes.model.observation import Observation, Phase
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import (
     STRICT_VARIABLE,
     FactoryContext,
-    Runtime,
+    Replica,
     RuntimeFactory,
     read_strict_reference,
 )
-from pulsar_runtimes.runtimes.plan import ALL_REPLICAS, InstanceDefaults, plan_instances
+from pulsar_runtimes.runtimes.plan import InstanceDefaults, plan_instances
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 from pulsar_runtimes.runtimes.resource_bounds import ResourceBounds, check_resources
 from pulsar_runtimes.state.registry import open_state_store
@@ -44,6 +45,7 @@ from .consumer_numbers import ConsumerNumbers
 from .java_types import resolve_java_types
 from .memory_ceiling import memory_ceiling_bytes as find_memory_ceiling
 from .package import resolve_package
+from .replicas import replica_status
 
 DEFAULT_FACTORY = "process"
 """The runtime when the configuration names none (the reference does not start then)."""
@@ -300,6 +302,17 @@ class Worker:
             self._only.pop(key, None)
             self._supervisor.want(key, ())
 
+    def leave(self, key: FunctionKey | str) -> None:
+        """Forget a function that another worker looks after from now on: all its replicas go on.
+
+        Only for a runtime that runs all replicas as one. ``AdmissionError`` when there is none of that name.
+        """
+        key = self._known(key)
+        with self._lock:
+            self._functions.pop(key, None)
+            self._only.pop(key, None)
+            self._supervisor.leave(key)
+
     def revive(self, key: FunctionKey | str) -> None:
         """Give the instances that were given up a new chance, with the code as it is now."""
         self._supervisor.revive(self._known(key))
@@ -347,12 +360,12 @@ class Worker:
     def status(self, key: FunctionKey | str, *, stats: bool = False) -> FunctionStatus:
         """One function's instances as they are seen now; with ``stats`` each is asked what it has counted."""
         key = self._known(key)
-        seen = self._supervisor.statuses(key)
+        seen = self._by_replica(self._supervisor.statuses(key))
         return FunctionStatus(key, tuple(self._with_all_stats(seen) if stats else seen))
 
     def statuses(self, *, stats: bool = False) -> tuple[FunctionStatus, ...]:
         """Every function's instances. With ``stats`` this may wait for slow instances, some seconds at the most."""
-        seen = self._supervisor.statuses()
+        seen = self._by_replica(self._supervisor.statuses())
         if stats:
             seen = self._with_all_stats(seen)
         grouped: dict[FunctionKey, list[InstanceStatus]] = {function.key: [] for function in self.functions()}
@@ -360,21 +373,46 @@ class Worker:
             grouped.setdefault(status.key.function, []).append(status)
         return tuple(FunctionStatus(key, tuple(instances)) for key, instances in sorted(grouped.items()))
 
+    def _by_replica(self, seen: Iterable[InstanceStatus]) -> list[InstanceStatus]:
+        statuses = []
+        for status in seen:
+            if status.key.instance_id != ALL_REPLICAS:
+                statuses.append(status)
+                continue
+            runtime = self._supervisor.runtime(status.key)
+            for number in range(self._parallelism(status.key.function)):
+                replica = runtime.replica(number).observe() if runtime is not None else Observation(Phase.CREATED)
+                statuses.append(replica_status(status, number, replica))
+        return statuses
+
+    def _parallelism(self, key: FunctionKey) -> int:
+        """Of a function that runs here; one that has been removed and is not gone yet counts once."""
+        with self._lock:
+            function = self._functions.get(key)
+        return 1 if function is None else function.parallelism
+
     def _with_all_stats(self, seen: list[InstanceStatus]) -> list[InstanceStatus]:
         with ThreadPoolExecutor(_STATS_THREADS) as pool:
             return list(pool.map(self._with_stats, seen))
 
     def _with_stats(self, status: InstanceStatus) -> InstanceStatus:
-        runtime = self._supervisor.runtime(status.key)
-        return status if runtime is None else replace(status, stats=runtime.stats())
+        replica = self.replica(status.key)
+        return status if replica is None else replace(status, stats=replica.stats())
 
-    def runtime(self, key: InstanceKey) -> Runtime | None:
-        """The runtime of an instance, for what only its backend can tell. ``None`` while there is none."""
-        return self._supervisor.runtime(key)
+    def replica(self, key: InstanceKey) -> Replica | None:
+        """An instance, for what only its backend can tell. ``None`` while there is none."""
+        whole = InstanceKey(key.function, ALL_REPLICAS) if self.factory.capabilities.runs_all_replicas else key
+        runtime = self._supervisor.runtime(whole)
+        return None if runtime is None else runtime.replica(key.instance_id)
 
-    def runtimes(self) -> dict[InstanceKey, Runtime]:
-        """The runtime of each instance that has one."""
-        return self._supervisor.runtimes()
+    def replicas(self) -> dict[InstanceKey, Replica]:
+        """Each instance that has a runtime."""
+        found: dict[InstanceKey, Replica] = {}
+        for key, runtime in self._supervisor.runtimes().items():
+            whole = key.instance_id == ALL_REPLICAS
+            for number in range(self._parallelism(key.function)) if whole else (key.instance_id,):
+                found[InstanceKey(key.function, number)] = runtime.replica(number)
+        return found
 
     def wait(
         self, key: FunctionKey | str, until: Callable[[FunctionStatus], bool], *, seconds: float

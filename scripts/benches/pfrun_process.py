@@ -43,7 +43,7 @@ def done(worker: Worker, request: dict[str, Any]) -> Any:
         return None
     (instance,) = worker.status(key, stats=request["do"] == "status").instances
     if request["do"] == "pid":
-        return getattr(worker.runtime(instance.key), "pid", None)
+        return getattr(worker.replica(instance.key), "pid", None)
     exceptions = instance.stats.latest_user_exceptions if instance.stats else ()
     return [instance.state.value, instance.restarts, [instance.reason, *(text for text, _ in exceptions)]]
 

@@ -77,7 +77,7 @@ def pid_of(worker: Worker, function: FunctionSpec) -> int:
 
 
 def pids_of(worker: Worker, function: FunctionSpec) -> list[int]:
-    runtimes = [worker.runtime(instance.key) for instance in worker.status(function.key).instances]
+    runtimes = [worker.replica(instance.key) for instance in worker.status(function.key).instances]
     return [runtime.pid for runtime in runtimes]  # type: ignore[union-attr]
 
 

@@ -37,9 +37,9 @@ class Node:
             "workerId": name,
             "workerHostname": "127.0.0.1",
             "workerPort": self.port,
-            "functionRuntimeFactoryConfigs": {"logDirectory": str(self._directory / "logs")},
         }
-        (self._directory / "worker.yml").write_text(json.dumps(config | own))
+        usual = {"functionRuntimeFactoryConfigs": {"logDirectory": str(self._directory / "logs")}}
+        (self._directory / "worker.yml").write_text(json.dumps(usual | config | own))
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, follow_redirects=True)
         self.daemon: Daemon | None = None
 

@@ -87,7 +87,7 @@ def _java(build: Build, jar: Path, class_name: str = "sample.Greeter", **keys: A
 
 def _pids(worker: Worker, function: FunctionSpec) -> list[int]:
     worker.wait_running(function.key, seconds=STARTS_WITHIN)
-    runtimes = [worker.runtime(instance.key) for instance in worker.status(function.key).instances]
+    runtimes = [worker.replica(instance.key) for instance in worker.status(function.key).instances]
     return [runtime.pid for runtime in runtimes]  # type: ignore[union-attr]
 
 

@@ -147,7 +147,7 @@ def test_what_keeps_a_pod_from_running_is_in_the_status(begin: Begin) -> None:
     reason = until(
         lambda: worker.status("public/default/huge").instances[0].reason, lambda said: "Insufficient cpu" in said
     )
-    assert reason.startswith("0 of 1 pods are ready; pod 0: Unschedulable: 0/2 nodes are available: 2 Insufficient cpu")
+    assert reason.startswith("Unschedulable: 0/2 nodes are available: 2 Insufficient cpu")
     assert worker.status("public/default/huge").instances[0].state is State.STARTING
 
 

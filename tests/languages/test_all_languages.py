@@ -29,7 +29,7 @@ STARTS_WITHIN = 120.0
 
 
 def _pid(worker: Worker, function: FunctionSpec, number: int) -> int:
-    runtime = worker.runtime(worker.status(function.key).instances[number].key)
+    runtime = worker.replica(worker.status(function.key).instances[number].key)
     assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
     return runtime.pid
 

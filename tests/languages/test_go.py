@@ -51,7 +51,7 @@ def build(go_function: Path, topic: Callable[[str], str]) -> Build:
 def pids(worker: Worker, function: FunctionSpec) -> list[int]:
     found = []
     for instance in worker.status(function.key).instances:
-        runtime = worker.runtime(instance.key)
+        runtime = worker.replica(instance.key)
         pid = None if runtime is None else runtime.pid  # type: ignore[attr-defined]
         found += [] if pid is None else [pid]
     return found
@@ -133,7 +133,7 @@ class TestGoFunction:
         worker, function = run(), build()
         worker.submit(function)
         (instance,) = worker.wait_running(function.key).instances
-        runtime = worker.runtime(instance.key)
+        runtime = worker.replica(instance.key)
         assert runtime is not None
         channel = talk(function)
         channel.send(f"slow {number}" for number in range(300))

@@ -102,7 +102,7 @@ class Post:
 
 
 class Scene:
-    def __init__(self, leader: Member | None, *members: Member, **cadence: float) -> None:
+    def __init__(self, leader: Member | None, *members: Member, as_whole: bool = False, **cadence: float) -> None:
         self.registrations, self.assignments = Table(), Table()
         self.vote, self.post = Vote(Membership(members or (ME,), leader)), Post()
         self.now = 0.0
@@ -120,6 +120,7 @@ class Scene:
             self.post,
             RoundRobinScheduler(),
             cadence=Cadence(**{"failure_check": 0.05, "reschedule_after": 60.0, **cadence}),
+            as_whole=as_whole,
             clock=lambda: self.now,
             compact=self._compact,
         )
@@ -146,8 +147,8 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
     monkeypatch.setattr("pulsar_runtimes.service.cluster._CATCH_UP_SECONDS", 0.5)
     scenes: list[Scene] = []
 
-    def build(leader: Member | None = ME, *members: Member, **cadence: float) -> Scene:
-        scenes.append(Scene(leader, *members, **cadence))
+    def build(leader: Member | None = ME, *members: Member, **more: Any) -> Scene:
+        scenes.append(Scene(leader, *members, **more))
         scenes[-1].cluster.start(scenes[-1].take)
         return scenes[-1]
 
@@ -198,6 +199,22 @@ def test_a_follower_runs_what_the_leader_assigns(scene: Callable[..., Scene]) ->
     until(follower.mine, lambda mine: mine == (0, frozenset({0, 2})))
     follower.assignments.arrive(InstanceKey(registered().key, 2), None)
     until(follower.mine, lambda mine: mine == (0, frozenset({0})))
+
+
+def test_what_goes_to_another_worker_is_told_from_what_is_gone(scene: Callable[..., Scene]) -> None:
+    follower = scene(YOU, ME, YOU, as_whole=True)
+    whole = InstanceKey(registered().key, -1)
+
+    def assign(worker: str, *numbers: int) -> None:
+        follower.assignments.arrive(whole, Assignment(registered(), -1, worker))
+        until(follower.mine, lambda mine: mine == (0, frozenset(numbers)))
+
+    assign("me", -1)
+    assign("you")
+    assert follower.cluster.owner(InstanceKey(registered().key, 5)) == YOU
+    assign("me", -1)
+    follower.assignments.arrive(whole, None)
+    until(follower.mine, lambda mine: mine is None)
 
 
 def test_without_a_leader_changes_are_refused_for_now(scene: Callable[..., Scene]) -> None:

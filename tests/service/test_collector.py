@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pulsar_runtimes.model.names import InstanceKey
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import Replica, Runtime
 from pulsar_runtimes.service.collector import Collector
 from pulsar_runtimes.testing import FakeRuntimeFactory, function_spec, instance_spec
 from tests.waiting import until
@@ -24,10 +24,15 @@ class Instances:
 
     def __init__(self) -> None:
         self.factory = FakeRuntimeFactory()
-        self.found: dict[InstanceKey, Runtime] = {each.key: self.factory.create(each) for each in (SLOW, QUICK)}
+        self.found: dict[InstanceKey, Replica] = {each.key: self.factory.create(each) for each in (SLOW, QUICK)}
 
-    def runtimes(self) -> dict[InstanceKey, Runtime]:
+    def replicas(self) -> dict[InstanceKey, Replica]:
         return dict(self.found)
+
+
+def key_of(replica: Replica) -> InstanceKey:
+    assert isinstance(replica, Runtime)
+    return replica.spec.key
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def collect(instances: Instances) -> Iterator[Callable[..., Collector[Any]]]:
     """``collect(ask)`` is a started collector over ``instances``."""
     with ExitStack() as open_:
 
-        def start(ask: Callable[[Runtime], Any], **options: Any) -> Collector[Any]:
+        def start(ask: Callable[[Replica], Any], **options: Any) -> Collector[Any]:
             worker: Any = instances
             collector = Collector(worker, ask, period_seconds=0.02, name="test", **options)
             collector.start()
@@ -54,11 +59,12 @@ def test_one_that_does_not_answer_holds_up_nobody(collect: Callable[..., Collect
     answer_it = threading.Event()
     asked: list[InstanceKey] = []
 
-    def ask(runtime: Runtime) -> int:
-        asked.append(runtime.spec.key)
-        if runtime.spec.key == SLOW.key:
+    def ask(runtime: Replica) -> int:
+        key = key_of(runtime)
+        asked.append(key)
+        if key == SLOW.key:
             answer_it.wait(20)
-        return asked.count(runtime.spec.key)
+        return asked.count(key)
 
     collector = collect(ask)
     until(lambda: collector.answers().get(QUICK.key), lambda answer: answer is not None and answer.value > 3)
@@ -94,8 +100,8 @@ def test_nobody_is_asked_while_nobody_looks(collect: Callable[..., Collector[Any
 def test_a_runtime_that_breaks_its_contract_costs_only_its_own_answer(
     collect: Callable[..., Collector[Any]],
 ) -> None:
-    def ask(runtime: Runtime) -> str:
-        if runtime.spec.key == SLOW.key:
+    def ask(runtime: Replica) -> str:
+        if key_of(runtime) == SLOW.key:
             raise ValueError("not today")
         return "well"
 

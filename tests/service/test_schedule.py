@@ -77,6 +77,15 @@ def test_a_changed_function_keeps_its_workers() -> None:
     assert loads(after) == loads(before)
 
 
+def test_what_runs_as_a_whole_is_one_instance() -> None:
+    registrations = by_key(registered("f", 3), registered("g"))
+    before = scheduled(registered("f", 3))
+    schedule = plan_schedule(registrations, before, "abc", ROUND_ROBIN, as_whole=True)
+    after = assigned(schedule, before)
+    assert set(after) == {InstanceKey(key, -1) for key in registrations}
+    assert plan_schedule(registrations, after, "abc", ROUND_ROBIN, as_whole=True) == Schedule()
+
+
 def test_nothing_is_assigned_where_no_worker_is() -> None:
     assert scheduled(registered("f"), workers="") == {}
 

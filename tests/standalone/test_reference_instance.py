@@ -48,7 +48,7 @@ def test_it_works_is_counted_and_its_secrets_stay_off_the_command_line(
     assert Channel(client, function).ask("hi") == "hi!"
     client.close()
 
-    runtime = worker.runtime(status.instances[0].key)
+    runtime = worker.replica(status.instances[0].key)
     assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
     command = Path(f"/proc/{runtime.pid}/cmdline").read_bytes()
     assert b"python_instance_main.py" in command and b"hunter2" not in command

@@ -476,6 +476,27 @@ def test_one_that_was_given_up_starts_as_the_new_version(fake_clock: FakeClock) 
     stage.supervisor.stop()
 
 
+def test_what_another_worker_looks_after_is_left_as_it_is(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock, HANDED)
+    run(stage)
+    stage.supervisor.leave(key("f"))
+    until(stage.states, lambda seen: not seen, seconds=5)
+    assert verbs(stage) == ["start", "leave"]
+    stage.supervisor.stop()
+
+
+def test_what_comes_back_before_it_was_left_stays(fake_clock: FakeClock) -> None:
+    stage = Stage(fake_clock, HANDED)
+    run(stage)
+    stage.supervisor.leave(key("f"))
+    stage.want("f", class_name=OLD)
+    stage.statuses()
+    stage.supervisor.want(key("f"), ())
+    until(stage.states, lambda seen: not seen, seconds=5)
+    assert verbs(stage) == ["start", "stop"]
+    stage.supervisor.stop()
+
+
 def test_a_stop_that_takes_long_holds_up_no_start(fake_clock: FakeClock) -> None:
     stage = Stage(fake_clock)
     blocked = threading.Event()

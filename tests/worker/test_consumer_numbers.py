@@ -66,7 +66,7 @@ def test_an_instance_that_is_killed_under_load_is_replaced_again_and_again(run: 
     talk = Channel(client, function)
     for part in range(3):
         status = worker.wait_running(function.key, seconds=10)
-        runtime = worker.runtime(status.instances[0].key)
+        runtime = worker.replica(status.instances[0].key)
         assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
         talk.send(f"{part}-{number}" for number in range(1000))
         os.kill(runtime.pid, signal.SIGKILL)

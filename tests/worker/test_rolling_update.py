@@ -133,7 +133,7 @@ def test_a_broken_version_leaves_the_one_before_and_a_corrected_one_goes_in(
     good = version("good", parallelism=2)
     worker.submit(good)
     before = worker.wait_running(KEY)
-    runtimes = [worker.runtime(instance.key) for instance in before.instances]
+    runtimes = [worker.replica(instance.key) for instance in before.instances]
     talk = channel(good)
     broken = version("broken", "table = {}\nlimit = table['limit']\n\ndef process(input):\n    return input\n")
     with _stream(talk) as sent:
@@ -144,7 +144,7 @@ def test_a_broken_version_leaves_the_one_before_and_a_corrected_one_goes_in(
         assert [(i.state, i.restarts, i.since) for i in after.instances] == [
             (State.RUNNING, 0, instance.since) for instance in before.instances
         ]
-        assert [worker.runtime(instance.key) for instance in after.instances] == runtimes
+        assert [worker.replica(instance.key) for instance in after.instances] == runtimes
         assert worker.functions() == (good,)
         with pytest.raises(PfrunError, match=r"the update failed: .*KeyError: 'limit'"):
             worker.wait_running(KEY)
@@ -166,12 +166,12 @@ def test_another_parallelism_leaves_the_others_running(run: Run, version: Versio
     worker = run("process")
     worker.submit(version("v1", parallelism=2))
     worker.wait_running(KEY)
-    kept = [worker.runtime(instance.key) for instance in worker.status(KEY).instances]
+    kept = [worker.replica(instance.key) for instance in worker.status(KEY).instances]
     for parallelism in (4, 2):
         worker.submit(version("v1", parallelism=parallelism))
         status = worker.wait_running(KEY)
         assert len(status.instances) == parallelism
-        assert [worker.runtime(instance.key) for instance in status.instances][:2] == kept
+        assert [worker.replica(instance.key) for instance in status.instances][:2] == kept
         assert [instance.restarts for instance in status.instances] == [0] * parallelism
 
 

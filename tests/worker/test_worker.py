@@ -93,17 +93,17 @@ def test_submitting_what_runs_already_changes_nothing(run: Run, build: Build) ->
     worker = run("thread")
     worker.submit(build("Exclaim"))
     before = worker.wait_running("public/default/f")
-    runtime = worker.runtime(before.instances[0].key)
+    runtime = worker.replica(before.instances[0].key)
     worker.submit(build("Exclaim"))
     assert worker.wait_running("public/default/f") == before
-    assert worker.runtime(before.instances[0].key) is runtime
+    assert worker.replica(before.instances[0].key) is runtime
 
 
 def test_a_removed_function_ends_and_is_forgotten(run: Run, build: Build) -> None:
     worker = run("process")
     worker.submit(build("Exclaim"))
     (instance,) = worker.wait_running("public/default/f").instances
-    runtime = worker.runtime(instance.key)
+    runtime = worker.replica(instance.key)
     assert runtime is not None
 
     worker.remove("public/default/f")

@@ -148,7 +148,7 @@ def test_a_worker_that_comes_again_adopts_its_instances(
 
     def pid_of(function: FunctionSpec) -> int:
         (instance,) = second.status(function.key).instances
-        runtime = second.runtime(instance.key)
+        runtime = second.replica(instance.key)
         assert isinstance(runtime, ProcessRuntime) and runtime.pid is not None
         return runtime.pid
 

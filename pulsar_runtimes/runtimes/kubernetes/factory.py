@@ -111,7 +111,7 @@ class KubernetesRuntimeFactory(RuntimeFactory):
     def close(self) -> None:
         """What was launched goes on."""
         for runtime in list(self._runtimes):
-            runtime.halt()
+            runtime.leave()
         session, self._session = self._session, None
         if session is not None:
             session.close()

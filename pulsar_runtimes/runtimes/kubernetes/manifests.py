@@ -10,7 +10,7 @@ from typing import Any
 
 from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
-from pulsar_runtimes.runtimes.plan import ALL_REPLICAS
+from pulsar_runtimes.model.names import ALL_REPLICAS
 
 from .function_auth import mount
 from .function_secrets import (

@@ -10,6 +10,8 @@ from pulsar_runtimes.model.observation import Observation, Phase
 _LONGEST_REASON = 500
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _KILLED = 128
+_CRASH_LOOP = "CrashLoopBackOff"
+_REVISION_LABEL = "controller-revision-hash"
 
 
 def observe_job(stateful_set: Mapping[str, Any], pods: Iterable[Mapping[str, Any]], wanted: int) -> Observation:
@@ -26,7 +28,7 @@ def observe_job(stateful_set: Mapping[str, Any], pods: Iterable[Mapping[str, Any
         wanted if str(status.get("currentRevision") or "") == revision else int(status.get("updatedReplicas") or 0)
     )
     if is_seen and ready == wanted and updated >= wanted and int(status.get("replicas") or 0) == wanted:
-        return Observation(Phase.RUNNING, ready_replicas=ready)
+        return Observation(Phase.RUNNING)
     troubles = sorted(_troubles(pods))
     number, exit_code, told = troubles[0] if troubles else (0, None, "")
     if told:
@@ -36,7 +38,47 @@ def observe_job(stateful_set: Mapping[str, Any], pods: Iterable[Mapping[str, Any
     elif is_seen and ready == wanted and updated < wanted:
         told = f"; {updated} of {wanted} have the new version"
     reason = " ".join(f"{ready} of {wanted} pods are ready{told}".split())[:_LONGEST_REASON]
-    return Observation(Phase.STARTING, exit_code or None, reason, ready)
+    return Observation(Phase.STARTING, exit_code or None, reason)
+
+
+def observe_pod(stateful_set: Mapping[str, Any], pod: Mapping[str, Any] | None) -> Observation:
+    """The phase of one replica, whose ``pod`` may not be there.
+
+    EXITED stands for a container that has ended and is waited with before it is started again. One that is ready, but
+    is not made as it is wanted now, is outdated.
+    """
+    if pod is None:
+        return Observation(Phase.STARTING, reason="its pod is not there yet")
+    status = pod.get("status") or {}
+    restarts = sum(int(container.get("restartCount") or 0) for container in status.get("containerStatuses") or ())
+    outdated = not _is_newest(stateful_set, pod)
+    if pod["metadata"].get("deletionTimestamp"):
+        return Observation(Phase.STARTING, reason="its pod is being replaced", restarts=restarts, outdated=outdated)
+    conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or ()}
+    if conditions.get("Ready") == "True":
+        return Observation(Phase.RUNNING, restarts=restarts, outdated=outdated)
+    exit_code, told = _trouble(status) or (None, "")
+    phase = Phase.STARTING if exit_code is None or not _has_ended(status) else Phase.EXITED
+    return Observation(phase, exit_code or None, " ".join(told.split())[:_LONGEST_REASON], (), restarts, outdated)
+
+
+def _is_newest(stateful_set: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    """Whether ``pod`` is as the StatefulSet wants it, as far as its controller has told."""
+    metadata, status = stateful_set["metadata"], stateful_set.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(metadata.get("generation") or 0):
+        return False
+    revision = (pod["metadata"].get("labels") or {}).get(_REVISION_LABEL)
+    return revision is None or revision == status.get("updateRevision")
+
+
+def _has_ended(status: Mapping[str, Any]) -> bool:
+    """Whether a container has ended, and does not run again."""
+    states = [container.get("state") or {} for container in status.get("containerStatuses") or ()]
+    return any("terminated" in state or _reason(state) == _CRASH_LOOP for state in states)
+
+
+def _reason(state: Mapping[str, Any]) -> str:
+    return str((state.get("waiting") or {}).get("reason") or "")
 
 
 def ordinal_of(pod: Mapping[str, Any]) -> int:
@@ -77,10 +119,10 @@ def _container_trouble(container: Mapping[str, Any]) -> tuple[int, str] | None:
         state.get("waiting"),
         state.get("terminated") or (container.get("lastState") or {}).get("terminated"),
     )
-    if waiting and waiting.get("reason") not in (None, "", "CrashLoopBackOff", *_STARTING):
+    if waiting and waiting.get("reason") not in (None, "", _CRASH_LOOP, *_STARTING):
         return 0, _said(waiting)
     if not ended:
-        return (0, _said(waiting)) if waiting and waiting.get("reason") == "CrashLoopBackOff" else None
+        return (0, _said(waiting)) if waiting and waiting.get("reason") == _CRASH_LOOP else None
     code = int(ended.get("exitCode") or 0)
     restarts = int(container.get("restartCount") or 0)
     name = str((waiting or {}).get("reason") or ended.get("reason") or "Error")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 from pulsar_runtimes.model.errors import LaunchError, PfrunError
 from pulsar_runtimes.model.function import InstanceSpec
 from pulsar_runtimes.model.observation import Observation, Phase, RuntimeHandle
-from pulsar_runtimes.runtimes.base import Runtime
+from pulsar_runtimes.runtimes.base import Replica, Runtime
 
 from . import deployment
-from .api import ApiError
+from .api import ApiError, Manifest
 from .backoff import Backoff
 from .ownership import Job, build_job, foreign_reason
-from .paths import path_of
-from .pod_reason import observe_job
-from .session import Session
+from .pod import Pod
+from .pod_reason import observe_job, observe_pod
+from .session import NamespaceView, Session
 from .settings import KubernetesSettings
-from .stateful_set import CONTAINER
 
 HANDLE_FACTORY = "kubernetes"
 HANDLE_VERSION = 1
@@ -95,6 +95,34 @@ class KubernetesRuntime(Runtime):
             return self._ended(Observation(Phase.EXITED, reason="somebody else has deleted its StatefulSet"))
         return observe_job(stateful_set, view.pods.owned_by(job.name), job.replicas)
 
+    def replica(self, number: int) -> Replica:
+        with self._lock:
+            job, settled = self._job, self._applied is self._job
+        session = self._session
+        view = None if job is None or session is None else session.known_view(job.namespace)
+        if job is None or session is None or view is None:
+            return self
+        name = f"{job.name}-{number}"
+        pod = view.pods.get(name)
+        return Pod(
+            namespace=job.namespace,
+            name=name,
+            uid="" if pod is None else pod["metadata"]["uid"],
+            seen=self._observe_pod(view, job, pod, settled=settled),
+            address="" if pod is None else str((pod.get("status") or {}).get("podIP") or ""),
+            grpc_port=self._settings.config.grpc_port,
+            api=session.api,
+        )
+
+    def _observe_pod(self, view: NamespaceView, job: Job, pod: Manifest | None, *, settled: bool) -> Observation:
+        if view.trouble:
+            return Observation(Phase.UNKNOWN, reason=f"Kubernetes does not tell: {view.trouble}")
+        stateful_set = view.stateful_sets.get(job.name)
+        if stateful_set is None or foreign_reason(stateful_set, job):
+            return Observation(Phase.STARTING)
+        seen = observe_pod(stateful_set, pod)
+        return seen if settled else replace(seen, outdated=True)
+
     def stop(self, *, grace_seconds: float) -> None:
         self._halted.set()
         with self._work:
@@ -115,8 +143,7 @@ class KubernetesRuntime(Runtime):
                     self._stopped = True
                     self._end = Observation(Phase.EXITED, reason="stopped")
 
-    def halt(self) -> None:
-        """Stop working at it, and leave it as it is."""
+    def leave(self) -> None:
         self._halted.set()
 
     def handle(self) -> RuntimeHandle | None:
@@ -129,23 +156,11 @@ class KubernetesRuntime(Runtime):
     def log_lines(self, last: int) -> list[str]:
         """Of every pod that has a log, its name in front where there are several. Empty where no node keeps one."""
         with self._lock:
-            job = self._applied
-        session = self._session
-        view = None if job is None or session is None else session.known_view(job.namespace)
-        if job is None or session is None or view is None or last <= 0:
-            return []
-        pods = [pod["metadata"]["name"] for pod in view.pods.owned_by(job.name)]
-        lines: list[str] = []
-        for pod in pods:
-            try:
-                query = {"container": CONTAINER, "tailLines": str(last)}
-                text = session.api.text(path_of("pods", job.namespace, pod, "log"), query)
-            except ApiError as error:
-                _log.debug("%s: %s", self.spec.key, error)
-                continue
-            mark = f"{pod}: " if len(pods) > 1 else ""
-            lines += [mark + line for line in text.splitlines()]
-        return lines[-last:]
+            count = 0 if self._job is None else self._job.replicas
+        pods = [pod for pod in map(self.replica, range(count)) if isinstance(pod, Pod) and pod.uid]
+        marks = [f"{pod.name}: " if len(pods) > 1 else "" for pod in pods]
+        lines = [mark + line for mark, pod in zip(marks, pods, strict=True) for line in pod.log_lines(last)]
+        return lines[-last:] if last > 0 else []
 
     def _require_session(self) -> Session:
         if self._session is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulsar_runtimes.model.observation import Phase
-from pulsar_runtimes.runtimes.kubernetes.pod_reason import observe_job
+from pulsar_runtimes.runtimes.kubernetes.pod_reason import observe_job, observe_pod
 
 KILLED = {"reason": "Error", "exitCode": 137, "message": "one\nthe last words\n"}
 OUT_OF_MEMORY = {"reason": "OOMKilled", "exitCode": 137}
@@ -32,7 +32,7 @@ def container(**members: Any) -> dict[str, Any]:
 
 def test_it_runs_when_all_pods_are_ready() -> None:
     seen = observe_job(stateful_set(ready=3), [], 3)
-    assert (seen.phase, seen.ready_replicas, seen.reason) == (Phase.RUNNING, 3, "")
+    assert (seen.phase, seen.reason) == (Phase.RUNNING, "")
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,48 @@ def test_a_pod_in_trouble_says_why(status: dict[str, Any], told: str, exit_code:
 def test_a_pod_that_only_starts_is_no_trouble() -> None:
     pods = [pod(0, **container(state={"waiting": {"reason": "ContainerCreating"}}))]
     assert observe_job(stateful_set(ready=2), pods, 3).reason == "2 of 3 pods are ready"
+
+
+READY: dict[str, Any] = {
+    "conditions": [{"type": "Ready", "status": "True"}],
+    "containerStatuses": [{"restartCount": 2}],
+}
+NEWEST: dict[str, Any] = {"updateRevision": "new"}
+
+
+def revised(revision: str, **status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "pf-0", "labels": {"controller-revision-hash": revision}}, "status": status}
+
+
+def test_a_replica_runs_when_its_pod_is_ready() -> None:
+    seen = observe_pod(stateful_set(**NEWEST), revised("new", **READY))
+    assert (seen.phase, seen.restarts, seen.outdated, seen.reason) == (Phase.RUNNING, 2, False, "")
+    assert observe_pod(stateful_set(**NEWEST), None).phase is Phase.STARTING
+    assert observe_pod(stateful_set(**NEWEST), revised("new")).phase is Phase.STARTING
+
+
+@pytest.mark.parametrize(
+    ("job", "found"),
+    [
+        (stateful_set(**NEWEST), revised("old", **READY)),
+        (stateful_set(observedGeneration=1, **NEWEST), revised("new", **READY)),
+    ],
+)
+def test_a_replica_of_the_version_before_is_outdated(job: dict[str, Any], found: dict[str, Any]) -> None:
+    seen = observe_pod(job, found)
+    assert (seen.phase, seen.outdated) == (Phase.RUNNING, True)
+
+
+def test_a_replica_that_is_deleted_does_not_run() -> None:
+    going = revised("new", **READY)
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert observe_pod(stateful_set(**NEWEST), going).phase is Phase.STARTING
+
+
+def test_a_replica_that_crashes_waits_for_its_next_start() -> None:
+    crashed = container(
+        state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": KILLED}, restartCount=4
+    )
+    seen = observe_pod(stateful_set(), pod(0, **crashed))
+    assert (seen.phase, seen.exit_code, seen.restarts) == (Phase.EXITED, 137, 4)
+    assert seen.reason.endswith("the last words")
