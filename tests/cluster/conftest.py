@@ -92,6 +92,10 @@ class Node:
         answer = self.http.get("/admin/v2/worker/cluster/leader")
         return answer.json()["workerId"] if answer.status_code == 200 else ""
 
+    def members(self) -> set[str]:
+        """The workers that it knows to be there; it looks once a second."""
+        return {member["workerId"] for member in self.get("/admin/v2/worker/cluster")}
+
     def assignments(self) -> dict[str, str]:
         """The worker of each instance."""
         found = self.get("/admin/v2/worker/assignments")

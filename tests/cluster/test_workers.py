@@ -13,6 +13,7 @@ from pulsar_runtimes.config.document import parse_document
 from pulsar_runtimes.config.function import parse_function_config
 from tests.channel import Channel
 from tests.cluster.conftest import FUNCTIONS, Node, await_spread
+from tests.cluster.doubles import Doubles
 from tests.standalone.standalone import Standalone
 from tests.waiting import until
 
@@ -20,6 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.standalone]
 
 Cluster = Callable[..., list[Node]]
 NAMES = {"worker-0", "worker-1", "worker-2"}
+
+MOST_SECONDS_TWICE = 15.0
+"""The grace of an instance that stops, and what its worker may take to read that it has moved."""
 
 
 def config(topic: Callable[[str], str], name: str, parallelism: int) -> dict[str, Any]:
@@ -59,25 +63,29 @@ def test_every_function_keeps_its_instances_and_its_messages_whoever_is_killed(
     leader = next(node for node in nodes if node.name == nodes[0].leader())
     follower = next(node for node in nodes if node is not leader)
 
-    send("before")
-    follower.kill()
-    send("one gone")
-    await_spread(leader, functions, NAMES - {follower.name})
+    with Doubles(pulsar_standalone.admin_url, [topic(f"{name}-in") for name in functions]) as doubles:
+        send("before")
+        follower.kill()
+        send("one gone")
+        await_spread(leader, functions, NAMES - {follower.name})
 
-    leader.kill()
-    send("leader gone")
-    (last,) = [node for node in nodes if node not in (leader, follower)]
-    await_spread(last, functions, {last.name})
-    assert last.leader() == last.name
+        leader.kill()
+        send("leader gone")
+        (last,) = [node for node in nodes if node not in (leader, follower)]
+        await_spread(last, functions, {last.name})
+        assert last.leader() == last.name
 
-    for node in (leader, follower):
-        node.start()
-        node.await_up()
-    send("all back")
-    assert until(lambda: {node.leader() for node in nodes}, lambda seen: len(seen) == 1 and "" not in seen)
-    assert last.http.put("/admin/v2/worker/rebalance").status_code == 204
-    spread = Counter(await_spread(follower, functions, NAMES).values())
-    assert max(spread.values()) - min(spread.values()) <= 1
+        for node in (leader, follower):
+            node.start()
+            node.await_up()
+        send("all back")
+        assert until(lambda: {node.leader() for node in nodes}, lambda seen: len(seen) == 1 and "" not in seen)
+        assert last.http.put("/admin/v2/worker/rebalance").status_code == 204
+        spread = Counter(await_spread(follower, functions, NAMES).values())
+        assert max(spread.values()) - min(spread.values()) <= 1
+    assert doubles.looks > 20
+    assert doubles.longest_seconds <= MOST_SECONDS_TWICE
+    print(f"an instance ran twice for {doubles.longest_seconds:.1f} s at the most, in {doubles.looks} looks")
 
     for channel in channels:
         channel.await_all((f"{text}!" for text in sent), seconds=90)
@@ -115,9 +123,12 @@ def test_a_drained_worker_is_left_and_a_deleted_function_is_gone_everywhere(
 def test_what_is_asked_of_one_worker_is_answered_for_all(cluster: Cluster, topic: Callable[[str], str]) -> None:
     nodes = cluster(2)
     names = {node.name for node in nodes}
-    assert {member["workerId"] for member in nodes[1].get("/admin/v2/worker/cluster")} == names
+    for node in nodes:
+        until(node.members, lambda seen: seen == names)
     nodes[0].register("f", **config(topic, "f", 2))
     owners = await_spread(nodes[0], {"f": 2}, names)
+    leads = {node.name: "pulsar_function_worker_is_leader" in node.http.get("/metrics").text for node in nodes}
+    assert leads == {name: name == nodes[0].leader() for name in names}
     for node in nodes:
         told = {
             each["instanceId"]: each["status"]["workerId"] for each in node.get(f"{FUNCTIONS}/f/status")["instances"]
