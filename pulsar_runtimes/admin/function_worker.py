@@ -88,7 +88,8 @@ class FunctionWorker:
         cluster.start(service.take)
         service.remove_unused_packages()
         self._cluster = cluster
-        metrics = MetricsPage(worker, config.pulsar_functions_cluster or "standalone")
+        label = config.pulsar_functions_cluster or "standalone"
+        metrics = MetricsPage(worker, label, lambda: service.specs() if cluster.leads else None)
         self._open.callback(metrics.stop)
         metrics.start()
         instances = Instances(service, cluster.me, cluster.owner, peers)

@@ -7,9 +7,10 @@ reference.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.model.names import InstanceKey
 from pulsar_runtimes.model.observation import InstanceStats
 from pulsar_runtimes.runtimes.base import Replica
@@ -31,13 +32,21 @@ class Figures:
 
 class MetricsPage:
     """Collects from :meth:`start` until :meth:`stop`: metrics every ``period_seconds``, and figures every
-    ``figures_seconds`` while somebody looks. ``cluster`` is a label of the worker's own metrics.
+    ``figures_seconds`` while somebody looks. ``cluster`` is a label of the worker's own metrics; ``led`` gives all
+    functions of the cluster where this worker leads, ``None`` elsewhere.
     """
 
     def __init__(
-        self, worker: Worker, cluster: str, *, period_seconds: float = 10.0, figures_seconds: float = 2.0
+        self,
+        worker: Worker,
+        cluster: str,
+        led: Callable[[], Collection[FunctionSpec] | None],
+        *,
+        period_seconds: float = 10.0,
+        figures_seconds: float = 2.0,
     ) -> None:
         self._worker = worker
+        self._led = led
         self._cluster = cluster
         self._collected = ""
         self._pages = Collector(
@@ -72,14 +81,17 @@ class MetricsPage:
 
     def text(self) -> str:
         """The page now: the worker's own metrics, and those of the instances as they were told last."""
-        statuses = self._worker.statuses()
         own = {
             "start_up_time_ms": self._start_up_ms,
-            "instance_count": sum(len(function.instances) for function in statuses),
-            "total_function_count": len(statuses),
-            "total_expected_instance_count": sum(function.parallelism for function in self._worker.functions()),
-            "is_leader": 1,
+            "instance_count": sum(len(function.instances) for function in self._worker.statuses()),
         }
+        led = self._led()
+        if led is not None:
+            own |= {
+                "total_function_count": len(led),
+                "total_expected_instance_count": sum(function.parallelism for function in led),
+                "is_leader": 1,
+            }
         label = self._cluster.replace("\\", r"\\").replace('"', r"\"")
         lines = []
         for name, value in own.items():

@@ -168,7 +168,7 @@ def serve_worker(
     )
     for key in cluster.registrations():
         cluster.give(key)
-    metrics = MetricsPage(worker, "test", period_seconds=0.1, figures_seconds=0.1)
+    metrics = MetricsPage(worker, "test", service.specs, period_seconds=0.1, figures_seconds=0.1)
     metrics.start()
     open_.callback(metrics.stop)
     instances = Instances(service, ME, cluster.owner, HttpPeers(ClientAuth()))
