@@ -71,8 +71,14 @@ class FunctionWorker:
         after that, too.
         """
         from pulsar_runtimes.admin.app import build_app
+        from pulsar_runtimes.admin.opening import Opening
 
         worker, config = self._worker, self._worker.config
+        opening = Opening("the brokers, and the topics of its cluster")
+        if config.worker_port is not None:
+            self._serve(opening, config.worker_port)
+        if self._tls is not None:
+            self._serve(opening, config.worker_port_tls or 0, self._tls)
         scheduler = SCHEDULERS.find(config.scheduler_class_name or ROUND_ROBIN)()
         client = _Client(worker)
         self._open.callback(client.close)
@@ -85,6 +91,7 @@ class FunctionWorker:
             worker, cluster, packages, client=client.get, state_url=worker.state_url, fetched=fetched
         )
         self._open.callback(cluster.stop)
+        opening.awaited = "what is registered, which it reads, and a worker that leads"
         cluster.start(service.take)
         service.remove_unused_packages()
         self._cluster = cluster
@@ -93,11 +100,9 @@ class FunctionWorker:
         self._open.callback(metrics.stop)
         metrics.start()
         instances = Instances(service, cluster.me, cluster.owner, peers)
-        app = build_app(instances, cluster, cluster, metrics, self._access)
-        if config.worker_port is not None:
-            self._serve(app, config.worker_port)
-        if self._tls is not None:
-            self._serve(app, config.worker_port_tls or 0, self._tls)
+        opening.open(build_app(instances, cluster, cluster, metrics, self._access))
+        for server in self._servers:  # at the end they go first: what is asked of them needs the rest
+            self._open.callback(server.stop)
 
     def _serve(self, app: Any, port: int, tls: ServerTls | None = None) -> None:
         server = AdminServer(app, self._host, port, tls=tls)

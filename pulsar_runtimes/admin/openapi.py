@@ -90,8 +90,8 @@ def _operations() -> Iterator[tuple[str, str, Operation]]:
     yield "get", "/admin/v3/overview", _json("All functions and instances as they were seen last", ref("Overview"))
     yield "get", "/metrics", _text("All metrics in Prometheus' text format")
     yield "get", "/live", _text("Whether the worker lives")
-    yield "get", "/ready", _text("Whether the worker has read what is registered")
-    yield "get", "/initialized", _text("The same, by the reference's name")
+    yield "get", "/ready", _text("Whether the worker can be asked for changes; else what it awaits")
+    yield "get", "/initialized", _text("Whether the worker follows what is registered")
     yield "get", "/openapi.json", _json("This document", {"type": "object"})
 
 

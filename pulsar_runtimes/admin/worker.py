@@ -80,14 +80,19 @@ class WorkerRoutes:
         ]
 
     def probe_routes(self) -> list[BaseRoute]:
-        """Whether the worker lives, and whether it has read what is registered and can follow it."""
+        """Whether the worker lives, whether it can be asked for changes, and whether it follows what is registered."""
         return [
             GuardedRoute("/live", answering(lambda request: PlainTextResponse("true")), "GET", Operation.PROBE),
             GuardedRoute("/ready", answering(self._ready), "GET", Operation.PROBE),
-            GuardedRoute("/initialized", answering(self._ready), "GET", Operation.PROBE),
+            GuardedRoute("/initialized", answering(self._initialized), "GET", Operation.PROBE),
         ]
 
     def _ready(self, request: Request) -> Response:
+        if self._workers.leader() is None:
+            return error_answer(503, "this worker is not ready: it awaits a worker that leads")
+        return self._initialized(request)
+
+    def _initialized(self, request: Request) -> Response:
         try:
             self._workers.check()
         except PfrunError as error:

@@ -358,6 +358,20 @@ def test_the_worker_tells_of_itself(api: Api, config: Config) -> None:
     assert get("/ready").text == get("/live").text == get("/initialized").text == "true"
 
 
+def test_a_worker_without_a_leader_says_that_it_awaits_one(
+    serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    api = serve(kept=kept)
+    monkeypatch.setattr(kept, "leader", lambda: None)
+    answer = api.http.get("/ready")
+    assert (answer.status_code, answer.json()["reason"]) == (
+        503,
+        "this worker is not ready: it awaits a worker that leads",
+    )
+    assert api.http.get("/initialized").text == "true"
+
+
 def test_one_page_has_the_metrics_of_all_instances(api: Api, config: Config) -> None:
     api.register("f", **config, parallelism=2)
     api.await_running("f", 2)
