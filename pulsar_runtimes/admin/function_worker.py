@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from pulsar_runtimes.metadata.election import Election, Member
 from pulsar_runtimes.metadata.registrations import RegistrationTable
 from pulsar_runtimes.metadata.topic_admin import compact, ensure_topics
 from pulsar_runtimes.metadata.topic_names import TopicNames
-from pulsar_runtimes.model.errors import ConfigError, MetadataError, Problem
+from pulsar_runtimes.model.errors import ConfigError, MetadataError, PfrunError, Problem
 from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.cluster import Cadence, Cluster
 from pulsar_runtimes.service.fetched_packages import FetchedPackages
@@ -54,6 +53,7 @@ class FunctionWorker:
         self._host = listening_host(authenticated=config.authentication_enabled, insecure=insecure, host=host)
         self._tls = ServerTls.from_config(config)
         self._open = ExitStack()
+        self._ending = threading.Event()
         self._cluster: Cluster | None = None
         self._servers: list[AdminServer] = []
 
@@ -173,13 +173,18 @@ class FunctionWorker:
                 if attempt == retries:
                     raise
                 _log.warning("the brokers are not ready, try %d of %d: %s", attempt + 1, retries + 1, error)
-                time.sleep(_RECONNECT_SECONDS)
+                if self._ending.wait(_RECONNECT_SECONDS):
+                    raise PfrunError("the worker was ended before it was up") from None
         return admin
 
     def check(self) -> None:
         """``PfrunError`` once this worker cannot follow its cluster any more, and should end."""
         if self._cluster is not None:
             self._cluster.check()
+
+    def give_up(self) -> None:
+        """Have a :meth:`start` that is under way fail soon. From any thread."""
+        self._ending.set()
 
     def stop(self) -> None:
         """Serve nobody any more, and leave the cluster. Idempotent; functions go on until the worker is stopped."""

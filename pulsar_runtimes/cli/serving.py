@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import click
 
@@ -23,8 +23,8 @@ from pulsar_runtimes.worker.worker import Worker
 from .workload import LoadedFunction
 
 _LOOK_SECONDS = 0.2
-_STOPPED = 0
-"""Stands among the signals' numbers for the end of the stop that is under way."""
+_DONE = 0
+"""Stands among the signals' numbers for the end of the start or stop that is under way."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class Companion(Protocol):
 
     def start(self) -> None: ...
 
+    def give_up(self) -> None:
+        """Have a start that is under way fail soon. From any thread."""
+
     def stop(self) -> None: ...
 
 
@@ -53,21 +56,57 @@ def serve(
     """Start ``worker`` with ``functions``, wait for SIGTERM, SIGINT or SIGHUP, stop it; answers the exit code.
 
     ``watch`` is called again and again meanwhile; what it raises ends the worker too, and is raised in the end.
-    A second signal ends the grace: this process leaves at once, and what it started ends with it.
+    A second signal ends the grace: this process leaves at once, and what it started ends with it. So it does when it
+    is not up yet, and cannot be made to stop within the grace.
     """
     with _signals() as signals:
         try:
             for function in functions:
                 worker.submit(function.spec, function.base)
-            _start(worker)
-            if companion is not None:
-                companion.start()
-            _tell(worker, companion)
-            number = _wait(worker, signals, watch)
+            number = _come_up(worker, signals, grace_seconds, companion)
+            if number is None:
+                _tell(worker, companion)
+                number = _wait(worker, signals, watch)
             _log.info("%s: stopping, for %g s at the most", signal.Signals(number).name, grace_seconds)
         finally:
             code = _stop(worker, signals, grace_seconds, companion)
     return code
+
+
+def _come_up(
+    worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float, companion: Companion | None
+) -> int | None:
+    """Start everything; the signal that came before that was done, ``None`` when none did.
+
+    Children are told when the thread that started them ends, so it is another one that listens to signals.
+    """
+    came: list[int] = []
+
+    def listen() -> None:
+        number = signals.get()
+        if number == _DONE:
+            return
+        came.append(number)
+        if companion is not None:
+            companion.give_up()
+        with contextlib.suppress(queue.Empty):
+            number = signals.get(timeout=grace_seconds)
+        if number != _DONE:
+            _leave(number)
+
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    listener.start()
+    try:
+        _start(worker)
+        if companion is not None:
+            companion.start()
+    except PfrunError:
+        if not came:
+            raise
+    finally:
+        signals.put(_DONE)
+        listener.join()
+    return came[0] if came else None
 
 
 def _start(worker: Worker) -> None:
@@ -134,18 +173,23 @@ def _stop(worker: Worker, signals: queue.SimpleQueue[int], grace_seconds: float,
         except Exception as error:
             failures.append(error)
         finally:
-            signals.put(_STOPPED)
+            signals.put(_DONE)
 
     threading.Thread(target=stop, name="stop", daemon=True).start()
     number = signals.get()
-    if number != _STOPPED:
-        _log.warning("%s: ending at once", signal.Signals(number).name)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(128 + number)  # instances and the embedded broker end when their worker is gone
+    if number != _DONE:
+        _leave(number)
     if failures:
         raise failures[0]
     return 0
+
+
+def _leave(number: int) -> NoReturn:
+    """Without a stop: instances and the embedded broker end when their worker is gone."""
+    _log.warning("%s: ending at once", signal.Signals(number).name)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + number)
 
 
 def raising_when_given_up(worker: Worker) -> Watch:

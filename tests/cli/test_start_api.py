@@ -165,3 +165,20 @@ def test_with_authentication_nobody_is_let_in_without_a_token(daemon: Start, wri
         assert client.get(listing).status_code == 401
         assert client.get(listing, headers={"Authorization": f"Bearer {token('somebody')}"}).json() == []
         assert client.get("/ready").text == "true"
+
+
+NOBODY = """
+pulsarServiceUrl: pulsar://127.0.0.1:1
+pulsarWebServiceUrl: http://127.0.0.1:1
+initialBrokerReconnectMaxRetries: 3600
+"""
+
+
+def test_one_whose_brokers_are_away_says_so_and_can_be_ended(start: Start, port: int) -> None:
+    started = start(NOBODY)
+    started.await_err("the brokers are not ready, try 2 of 3601")
+    answer = httpx.get(f"http://127.0.0.1:{port}/ready")
+    assert answer.json() == {"reason": "this worker is not ready: it awaits the brokers, and the topics of its cluster"}
+    assert started.stop() == 0
+    assert "SIGTERM: stopping" in started.err
+    assert started.out == ""
