@@ -7,6 +7,7 @@ library (receive, send_async, acknowledge in the callback), alternating on one b
 ``memory``: how much the worker grows when large messages wait for a slow function, with a limit and without.
 ``recovery``: how long after SIGKILL of a loaded instance the one that replaces it has its first output.
 ``startup``: start times and memory of Java, Go and Python functions, and of the worker, beside Apache Pulsar's own.
+``kubernetes``: how long many functions take until they are ready, beside a plain loop over the client library.
 ``restarts``: what becomes of instances that die, hang, cannot start or take too much memory, beside the same.
 """
 
@@ -23,6 +24,7 @@ from tests.standalone.distribution import DistributionError, UnavailableError
 from tests.standalone.standalone import StandaloneError
 
 from .instances import instances
+from .kubernetes import kubernetes
 from .memory import memory
 from .recovery import recovery
 from .restarts import restarts
@@ -38,8 +40,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "recovery": recovery,
     "startup": startup,
     "restarts": restarts,
+    "kubernetes": kubernetes,
 }
-DEFAULT_ROUNDS = {"startup": 3, "restarts": 3}
+DEFAULT_ROUNDS = {"startup": 3, "restarts": 3, "kubernetes": 3}
 
 
 def main() -> int:
@@ -50,9 +53,10 @@ def main() -> int:
     parser.add_argument("what", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--messages", type=positive, default=50_000, help="throughput, reference: messages a round")
     parser.add_argument(
-        "--rounds", type=positive, help="of all but instances and memory; by default 5, of startup and restarts 3"
+        "--rounds", type=positive, help="of all but instances and memory; by default 5, of the last three 3"
     )
     parser.add_argument("--instances", type=positive, default=100, help="instances: how many")
+    parser.add_argument("--functions", type=positive, default=1000, help="kubernetes: how many")
     parser.add_argument("--plain", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain:
