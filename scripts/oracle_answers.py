@@ -129,7 +129,7 @@ def _with_credentials(
     if operation in ("", "stored"):
         return replace(spec, auth_data=secret_id), None
     known = replace(spec, auth_data=secret_id if operation == "update" else "")
-    kept = factory.keep_token(known, token, secret_id)
+    kept = factory.plan_token(known, token, secret_id)
     return replace(spec, auth_data=kept.data), kept.secret
 
 

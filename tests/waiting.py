@@ -12,7 +12,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.02
 
 
-def until(look: Callable[[], T], wanted: Callable[[T], bool] = bool, *, seconds: float = 20.0) -> T:
+def until(look: Callable[[], T], wanted: Callable[[T], bool] = bool, *, seconds: float = 60.0) -> T:
     """The first of what ``look`` gives that is ``wanted``; ``AssertionError`` with the last one when it is late."""
     deadline = time.monotonic() + seconds
     while not wanted(seen := look()):

@@ -14,6 +14,7 @@ from pulsar_runtimes.service.component import parse_config_text
 from pulsar_runtimes.service.errors import RefusedError
 
 from .answers import Endpoint, answering, answering_form
+from .authentication import token_of
 from .forms import Form
 from .instances import Instances
 from .operations import Operation, Permission
@@ -62,10 +63,15 @@ class ComponentRoutes:
         ]
 
     def _register(self, request: Request, form: Form) -> None:
-        self._service.register(new_key(request), self._config(form), form.upload("data"), form.text("url") or "")
+        key, config = new_key(request), self._config(form)
+        upload, url = form.upload("data"), form.text("url") or ""
+        self._service.register(key, config, upload, url, token=token_of(request))
 
     def _update(self, request: Request, form: Form) -> None:
-        self._service.update(key_of(request), self._config(form), form.upload("data"), form.text("url") or "")
+        key, config = key_of(request), self._config(form)
+        upload, url = form.upload("data"), form.text("url") or ""
+        token = token_of(request) if _updates_token(form) else None
+        self._service.update(key, config, upload, url, token=token)
 
     def _config(self, form: Form) -> dict[str, Any]:
         component = self._service.component
@@ -126,6 +132,12 @@ def new_key(request: Request) -> FunctionKey:
         if problem := path_problem(text):
             raise RefusedError(f"{part}: {problem}")
     return key
+
+
+def _updates_token(form: Form) -> bool:
+    """Whether an update is to bring the caller's token, too."""
+    text = form.text("updateOptions")
+    return bool(text) and parse_config_text(text or "", "updateOptions").get("updateAuthData") is True
 
 
 def _number(request: Request, name: str, *, default: int, most: int) -> int:

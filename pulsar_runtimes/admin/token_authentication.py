@@ -20,7 +20,7 @@ from .watched_file import WatchedFile
 
 PROVIDER = "org.apache.pulsar.broker.authentication.AuthenticationProviderToken"
 
-_BEARER = "Bearer "
+BEARER = "Bearer "
 _DATA_URL = re.compile(r"data:[^,]*?(;base64)?,(.*)", re.DOTALL)
 
 Key = Callable[[], VerificationKey]
@@ -57,9 +57,9 @@ class TokenAuthentication:
         headers = request.headers.getlist("authorization")
         if not headers:
             raise UnauthenticatedError("no token")
-        if len(headers) > 1 or not headers[0].startswith(_BEARER):
+        if len(headers) > 1 or not headers[0].startswith(BEARER):
             raise UnauthenticatedError("an authorization header that has no token")
-        claims = read_claims(headers[0].removeprefix(_BEARER), self._key(), self._skew_seconds)
+        claims = read_claims(headers[0].removeprefix(BEARER), self._key(), self._skew_seconds)
         self._check_audience(claims)
         role = claims.get(self._role_claim)
         if isinstance(role, list):

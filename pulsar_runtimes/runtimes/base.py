@@ -184,6 +184,18 @@ class RuntimeFactory(abc.ABC):
         """``AdmissionError`` when this backend must not or cannot run ``spec``. No side effects."""
         check_language(self, spec)
 
+    def keep_token(self, spec: InstanceSpec, token: str) -> str:
+        """Keep the ``token`` of the user who sent a function, blank for none, for its instances to prove themselves.
+
+        The answer is written down with the function, and comes back as ``spec.auth_data``; here that has what was kept
+        before, which the new token replaces. ``LaunchError`` when it cannot be kept. By default nothing is kept.
+        """
+        return ""
+
+    def forget_token(self, spec: InstanceSpec) -> None:
+        """Throw away what :meth:`keep_token` answered with ``spec.auth_data``. Idempotent; ``LaunchError``."""
+        return
+
     @abc.abstractmethod
     def render(self, spec: InstanceSpec) -> str:
         """Exactly what ``start`` would do, as text: a command line or manifests. No side effects, no secrets."""

@@ -45,13 +45,15 @@ def plan_instances(
     capabilities: Capabilities,
     defaults: InstanceDefaults,
     *,
+    auth_data: str = "",
     new_id: Callable[[], str] = _random_id,
 ) -> tuple[InstanceSpec, ...]:
     """The instances of ``function``: one for each number below its parallelism, or one for all replicas.
 
     ``function.package`` is the file the instances load, ``function.transform_package`` that of a sink's function.
-    ``new_id`` gives the function's id and version, random at every start as in the reference; all instances of one
-    plan share them.
+    ``auth_data`` is what is kept of the function's own credentials.
+    ``new_id`` gives the function's id and version, random at every start as in the reference; all instances of one plan
+    share them.
     """
     function_id, function_version = new_id(), new_id()
     transform_id = new_id() if function.transform_package else ""
@@ -78,6 +80,7 @@ def plan_instances(
             nar_extraction_directory=defaults.nar_extraction_directory,
             transform_file=function.transform_package,
             transform_id=transform_id,
+            auth_data=auth_data,
         )
         for number in numbers
     )

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from pulsar_runtimes.model.component import BUILTIN, component_of
 from pulsar_runtimes.model.errors import AdmissionError, PfrunError
-from pulsar_runtimes.model.function import ComponentType, FunctionSpec
+from pulsar_runtimes.model.function import ComponentType, FunctionSpec, InstanceSpec
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
-from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
+from pulsar_runtimes.model.registration import FunctionAuth, PackageLocation, Registration, can_change, change
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import LogPart
 from pulsar_runtimes.worker.worker import Worker
@@ -123,7 +123,8 @@ class FunctionService:
         self._taken.add(key)
         try:
             function = self._placed(registration.function, registration.package, registration.transform_package)
-            self.worker.submit(function, only=[each for each in numbers if not registration.is_stopped(each)])
+            running = [each for each in numbers if not registration.is_stopped(each)]
+            self.worker.submit(function, only=running, auth_data=_auth_data(registration))
         except PfrunError as error:
             self._problems[key] = str(error)
             raise
@@ -232,9 +233,18 @@ class FunctionService:
     # Changes
 
     def register(
-        self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = ""
+        self,
+        key: FunctionKey,
+        config: Mapping[str, Any],
+        upload: Upload | None = None,
+        url: str = "",
+        *,
+        token: str = "",
     ) -> None:
-        """Register a new component and run it. The names in ``key`` count, not those in ``config``."""
+        """Register a new component and run it. The names in ``key`` count, not those in ``config``.
+
+        ``token`` is what the caller has proved himself with, for the instances to do so; blank for none.
+        """
         self._refuse_existing(key)
         function = self.component.parse(key, config)
         # Both may take minutes, in which other changes go on.
@@ -244,14 +254,26 @@ class FunctionService:
             self._refuse_existing(key)
             function = self._admit(function, package, transform)
             created_ms = int(self._clock() * 1000)
-            self._record.put(Registration(function, package, transform_package=transform, created_ms=created_ms))
+            registration = Registration(function, package, transform_package=transform, created_ms=created_ms)
+            self._put_with_token(registration, token)
 
     def _refuse_existing(self, key: FunctionKey) -> None:
         if self._find(key) is not None:
             raise RefusedError(f"{self.component.title} {key.name} already exists")
 
-    def update(self, key: FunctionKey, config: Mapping[str, Any], upload: Upload | None = None, url: str = "") -> None:
-        """Change a component. What ``config`` does not name stays, and so does the package when none is given."""
+    def update(
+        self,
+        key: FunctionKey,
+        config: Mapping[str, Any],
+        upload: Upload | None = None,
+        url: str = "",
+        *,
+        token: str | None = None,
+    ) -> None:
+        """Change a component. What ``config`` does not name stays, and so does the package when none is given.
+
+        A ``token`` takes the place of the one that was kept; a blank one of none.
+        """
         if self._find(key) is None:
             raise RefusedError(self.component.missing(key.name))
         self._changeable(key)
@@ -284,9 +306,42 @@ class FunctionService:
                 function = replace(before.function, parallelism=function.parallelism)
             after = replace(before, package=package, transform_package=transform, version=before.version + 1)
             same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
-            if build(function) == existing and same_code and not url.strip():
+            if build(function) == existing and same_code and not url.strip() and token is None:
                 raise RefusedError("Update contains no change")
-            self._record.put(replace(after, function=self._admit(function, package, transform)))
+            after = replace(after, function=self._admit(function, package, transform))
+            if token is None:
+                self._record.put(after)
+            else:
+                self._put_with_token(after, token)
+
+    def _put_with_token(self, registration: Registration, token: str) -> None:
+        """Write it down with what the runtime keeps of ``token``, and keep nothing for one that is not written."""
+        before = registration.auth
+        kept = self._keep_token(registration, token)
+        try:
+            self._record.put(replace(registration, auth=FunctionAuth(kept.encode()) if kept else None))
+        except PfrunError:
+            if kept and before is None:
+                self._forget_token(replace(registration, auth=FunctionAuth(kept.encode())))
+            raise
+
+    def _keep_token(self, registration: Registration, token: str) -> str:
+        if not (token or registration.auth):
+            return ""
+        return self.worker.factory.keep_token(self._instance(registration), token)
+
+    def _forget_token(self, registration: Registration) -> None:
+        """A failure is logged: the component is gone, and nobody would ask again."""
+        if registration.auth is None:
+            return
+        try:
+            self.worker.factory.forget_token(self._instance(registration))
+        except PfrunError as error:
+            _log.error("%s: what was kept of its token stays: %s", registration.key, error)
+
+    def _instance(self, registration: Registration) -> InstanceSpec:
+        """Any instance of it, as far as credentials matter: its code need not be there."""
+        return self.worker.plan(registration.function, _auth_data(registration))[0]
 
     def deregister(self, key: FunctionKey) -> None:
         """Stop a component and forget it, and its state when none of its instances is there any more.
@@ -298,6 +353,7 @@ class FunctionService:
             self._record.delete(replace(registration, version=registration.version + 1))
         if self.state.enabled:
             self._forget_state(key)
+        self._forget_token(registration)
 
     def _forget_state(self, key: FunctionKey) -> None:
         """Instances that are still there would bring it back. The wait is for them alone: other changes go on."""
@@ -426,6 +482,10 @@ def _seen(registration: Registration, instances: Iterable[InstanceStatus]) -> li
         (number, by_number.get(number), registration.is_stopped(number))
         for number in range(registration.function.parallelism)
     ]
+
+
+def _auth_data(registration: Registration) -> str:
+    return registration.auth.data.decode(errors="replace") if registration.auth is not None else ""
 
 
 def _builtin_in(config: Mapping[str, Any]) -> str:

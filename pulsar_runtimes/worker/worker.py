@@ -105,6 +105,7 @@ class Worker:
         self._lock = threading.Lock()
         self._functions: dict[FunctionKey, FunctionSpec] = {}
         self._only: dict[FunctionKey, frozenset[int] | None] = {}
+        self._auth_data: dict[FunctionKey, str] = {}
         self.factory = self._make_factory()
         self._supervisor = Supervisor(
             self.factory, restart_policy, stop_grace_seconds=stop_grace_seconds, prepare=self._prepare
@@ -268,19 +269,28 @@ class Worker:
             self.factory.check(spec)
         return function
 
-    def submit(self, function: FunctionSpec, base: Path | None = None, *, only: Collection[int] | None = None) -> None:
+    def submit(
+        self,
+        function: FunctionSpec,
+        base: Path | None = None,
+        *,
+        only: Collection[int] | None = None,
+        auth_data: str = "",
+    ) -> None:
         """Run ``function``, now or when the worker is started; one of the same name is updated to it.
 
         The instances of before keep working until all new ones are ready. If one of those is given up first, they
         go on, :meth:`status` tells why, and :meth:`functions` has the function of before; submitting the new one
         again tries again. Another parallelism only adds or ends instances, and so do other numbers in ``only``: where
         that is given, just these instances run here; a runtime that stands for all of them runs if there are any.
-        Submitting what runs already changes nothing. ``AdmissionError`` as :meth:`admit` has it.
+        Submitting what runs already changes nothing. ``auth_data`` is what the runtime has kept of the function's own
+        credentials. ``AdmissionError`` as :meth:`admit` has it.
         """
         function = self.admit(function, base)
         with self._lock:
             self._functions[function.key] = function
             self._only[function.key] = None if only is None else frozenset(only)
+            self._auth_data[function.key] = auth_data
             if self._started:
                 self._want(function)
 
@@ -288,7 +298,8 @@ class Worker:
         # Only our Python instance counts its consumers from where it is told: others would meet.
         in_place = not self._broker_limits.tells_consumers_apart and function.language is not Language.PYTHON
         only = self._only.get(function.key)
-        specs = [spec for spec in self.plan(function) if only is None or _is_among(spec, only)]
+        planned = self.plan(function, self._auth_data.get(function.key, ""))
+        specs = [spec for spec in planned if only is None or _is_among(spec, only)]
         self._supervisor.want(function.key, specs, in_place=in_place)
 
     def _prepare(self, spec: InstanceSpec) -> InstanceSpec:
@@ -300,6 +311,7 @@ class Worker:
         with self._lock:
             self._functions.pop(key, None)
             self._only.pop(key, None)
+            self._auth_data.pop(key, None)
             self._supervisor.want(key, ())
 
     def leave(self, key: FunctionKey | str) -> None:
@@ -311,6 +323,7 @@ class Worker:
         with self._lock:
             self._functions.pop(key, None)
             self._only.pop(key, None)
+            self._auth_data.pop(key, None)
             self._supervisor.leave(key)
 
     def revive(self, key: FunctionKey | str) -> None:
@@ -336,8 +349,8 @@ class Worker:
             self._functions[key] = spec.function
         return self._functions[key]
 
-    def plan(self, function: FunctionSpec) -> tuple[InstanceSpec, ...]:
-        """The instances ``function`` consists of on this worker."""
+    def plan(self, function: FunctionSpec, auth_data: str = "") -> tuple[InstanceSpec, ...]:
+        """The instances ``function`` consists of on this worker, with what is kept of its own credentials."""
         config = self.config
         defaults = InstanceDefaults(
             service_url=self.service_url or "pulsar://127.0.0.1",
@@ -353,7 +366,7 @@ class Worker:
             ignore_unknown_config_fields=config.ignore_unknown_config_fields,
             nar_extraction_directory=config.nar_extraction_directory,
         )
-        return plan_instances(function, self.factory.capabilities, defaults)
+        return plan_instances(function, self.factory.capabilities, defaults, auth_data=auth_data)
 
     # Status
 

@@ -110,7 +110,7 @@ def test_what_is_rendered_is_accepted(
     )
     credentials = ClientAuth("P", "token:x") if keys.get("authenticationEnabled") else None
     spec = instance_spec(instance_id=-1, function=function, auth=credentials)
-    kept = factory.keep_token(spec, "t0ken", "x7k2q")
+    kept = factory.plan_token(spec, "t0ken", "x7k2q")
     manifests = [each for each in yaml.safe_load_all(factory.render(spec)) if each]
     assert {each["kind"] for each in manifests} >= {"Service", "StatefulSet"}
     for manifest in [*manifests, *([kept.secret] if kept.secret else [])]:

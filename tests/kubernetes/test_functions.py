@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,53 @@ def test_what_keeps_a_pod_from_running_is_in_the_status(begin: Begin) -> None:
     )
     assert reason.startswith("Unschedulable: 0/2 nodes are available: 2 Insufficient cpu")
     assert worker.status("public/default/huge").instances[0].state is State.STARTING
+
+
+# Tokens
+
+
+def test_the_token_of_a_user_is_mounted_replaced_and_deleted(
+    kubernetes: Cluster, job_namespace: str, begin: Begin
+) -> None:
+    worker = begin(authenticationEnabled=True)
+    function = worker.admit(named("f"))
+    (spec,) = worker.plan(function)
+
+    def secrets() -> dict[str, str]:
+        items = kubernetes.request("GET", path_of("secrets", job_namespace))["items"]
+        return {item["metadata"]["name"]: base64.b64decode(item["data"]["token"]).decode() for item in items}
+
+    kept = worker.factory.keep_token(spec, "t0ken")
+    assert secrets() == {f"pf-secret-{kept}": "t0ken"}
+    worker.submit(function, auth_data=kept)
+    until_running(worker)
+    pods = pod_uids(kubernetes, job_namespace)
+    (pod,) = kubernetes.request("GET", path_of("pods", job_namespace))["items"]
+    assert {"name": "function-auth", "mountPath": "/etc/auth", "readOnly": True} in pod["spec"]["containers"][0][
+        "volumeMounts"
+    ]
+
+    (spec,) = worker.plan(function, kept)
+    assert worker.factory.keep_token(spec, "another") == kept
+    assert secrets() == {f"pf-secret-{kept}": "another"}
+    worker.submit(function, auth_data=kept)
+    until_running(worker)
+    assert pod_uids(kubernetes, job_namespace) == pods, "pods read the new token where they had the old one"
+
+    worker.factory.forget_token(spec)
+    worker.factory.forget_token(spec)
+    assert secrets() == {}
+
+
+def test_a_secret_of_somebody_else_is_never_replaced(kubernetes: Cluster, job_namespace: str, begin: Begin) -> None:
+    worker = begin(authenticationEnabled=True)
+    (spec,) = worker.plan(worker.admit(named("f")), "mine")
+    foreign = {"metadata": {"name": "pf-secret-mine"}, "stringData": {"token": "theirs"}}
+    kubernetes.request("POST", path_of("secrets", job_namespace), foreign)
+    with pytest.raises(LaunchError, match="was not made by pfrun"):
+        worker.factory.keep_token(spec, "t0ken")
+    worker.factory.forget_token(spec)
+    assert names(kubernetes, "secrets", job_namespace) == ["pf-secret-mine"]
 
 
 # Rights

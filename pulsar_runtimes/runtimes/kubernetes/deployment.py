@@ -23,6 +23,7 @@ _CONFLICTS = 10
 """How often an object may change between reading and writing it. The controller writes its status all the time."""
 
 _POLL_SECONDS = 0.2
+_PATIENCE_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -105,24 +106,53 @@ def _check_ours(live: Mapping[str, Any], job: Job) -> None:
         raise LaunchError(f"{job.key}: {reason}")
 
 
+def put_secret(session: Session, job: Job, manifest: Manifest) -> None:
+    """Make a Secret beside the objects of ``job``, or replace it. Failures that may pass are tried again for a while.
+
+    ``LaunchError`` when it cannot be done.
+    """
+    _patiently(session, lambda: _put(session, job, manifest))
+
+
+def remove_secret(session: Session, job: Job, manifest: Manifest) -> None:
+    """Delete it, if it is there and ours. Idempotent; errors as :func:`put_secret` has them."""
+    _patiently(session, lambda: _delete_companion(session, job, manifest))
+
+
+def _patiently(session: Session, act: Callable[[], None]) -> None:
+    """For a caller who waits: some seconds, not for ever."""
+    deadline, backoff = time.monotonic() + _PATIENCE_SECONDS, Backoff()
+    while True:
+        try:
+            act()
+            return
+        except ApiError as error:
+            wait = backoff.next(error.retry_after_seconds)
+            if not error.is_transient or time.monotonic() + wait > deadline or session.closing.wait(wait):
+                raise
+
+
 def _put_companions(session: Session, job: Job) -> None:
     """Service and Secret, made or replaced: they are there before any pod is."""
     for manifest in job.manifests.documents:
-        if manifest["kind"] == "StatefulSet":
-            continue
-        resource, name = resource_of(manifest["kind"]), manifest["metadata"]["name"]
-        try:
-            session.api.request("POST", path_of(resource, job.namespace), manifest, _MANAGED)
-        except ApiError as error:
-            if error.status != _CONFLICT:
-                raise
-            known = _get(session, resource, job.namespace, name)
-            if known is None:
-                raise  # deleted this moment; the next attempt makes it
-            reason = foreign_reason({"kind": manifest["kind"], **known}, job)
-            if reason:
-                raise LaunchError(f"{job.key}: {reason}") from None
-            session.api.request("PUT", path_of(resource, job.namespace, name), manifest, _MANAGED)
+        if manifest["kind"] != "StatefulSet":
+            _put(session, job, manifest)
+
+
+def _put(session: Session, job: Job, manifest: Manifest) -> None:
+    resource, name = resource_of(manifest["kind"]), manifest["metadata"]["name"]
+    try:
+        session.api.request("POST", path_of(resource, job.namespace), manifest, _MANAGED)
+    except ApiError as error:
+        if error.status != _CONFLICT:
+            raise
+        known = _get(session, resource, job.namespace, name)
+        if known is None:
+            raise  # deleted this moment; the next attempt makes it
+        reason = foreign_reason({"kind": manifest["kind"], **known}, job)
+        if reason:
+            raise LaunchError(f"{job.key}: {reason}") from None
+        session.api.request("PUT", path_of(resource, job.namespace, name), manifest, _MANAGED)
 
 
 def _send(session: Session, view: NamespaceView, method: str, manifest: Manifest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar, Self
@@ -15,8 +16,9 @@ from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities, RuntimeHandle
 from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
 from pulsar_runtimes.runtimes.command import masked_spec
-from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi, connect, model_problems
+from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi, Manifest, connect, model_problems
 from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
+from pulsar_runtimes.runtimes.kubernetes.deployment import put_secret, remove_secret
 from pulsar_runtimes.runtimes.kubernetes.function_auth import KeptToken
 from pulsar_runtimes.runtimes.kubernetes.function_secrets import shown_references
 from pulsar_runtimes.runtimes.kubernetes.manifests import Manifests, build_manifests, check_manifests, job_of
@@ -25,6 +27,7 @@ from pulsar_runtimes.runtimes.kubernetes.runtime import HANDLE_FACTORY, HANDLE_V
 from pulsar_runtimes.runtimes.kubernetes.session import Session
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings, read_kubernetes_settings
 
+_TOKEN_ID_BYTES = 8
 _CREDENTIALS = re.compile(r"//[^/]*@")
 
 
@@ -96,9 +99,7 @@ class KubernetesRuntimeFactory(RuntimeFactory):
                 f"(got {handle.factory}, version {handle.version})"
             )
         job = build_job(spec, self.settings)
-        if self._session is None:
-            raise LaunchError(f"{key}: the worker has not begun")
-        live = self._session.view(job.namespace).stateful_sets.get(job.name)
+        live = self._require_session(spec).view(job.namespace).stateful_sets.get(job.name)
         named = (handle.state.get("namespace"), handle.state.get("name"))
         if live is None or named != (job.namespace, job.name):
             raise LaunchError(f"{key}: there is no StatefulSet {named[1]} of this function in namespace {named[0]}")
@@ -138,17 +139,40 @@ class KubernetesRuntimeFactory(RuntimeFactory):
         """
         return build_manifests(spec, self.settings)
 
-    def keep_token(self, spec: InstanceSpec, token: str, new_id: str) -> KeptToken:
-        """What to keep of the ``token`` that a user sent with a function, blank for none. No side effects.
+    def plan_token(self, spec: InstanceSpec, token: str, new_id: str) -> KeptToken:
+        """What :meth:`keep_token` would do. No side effects.
 
-        The answer's ``data`` belongs in ``spec.auth_data``, which has what was kept before. ``new_id`` is for the name
-        of a Secret where there is none yet.
+        ``new_id`` is for the name of a Secret where there is none yet.
         """
         provider = self.settings.auth_provider
         if provider is None:
             return KeptToken("")
         namespace, _ = job_of(spec.function, self.settings)
         return provider.keep(token, spec.auth_data, namespace, new_id)
+
+    def keep_token(self, spec: InstanceSpec, token: str) -> str:
+        kept = self.plan_token(spec, token, secrets.token_hex(_TOKEN_ID_BYTES))
+        if kept.secret is not None:
+            job = build_job(spec, self.settings)
+            put_secret(self._require_session(spec), job, self._marked(spec, job, kept.secret))
+        elif spec.auth_data:
+            self.forget_token(spec)
+        return kept.data
+
+    def forget_token(self, spec: InstanceSpec) -> None:
+        old = self.plan_token(spec, "any", "any").secret if spec.auth_data else None
+        if old is not None:
+            remove_secret(self._require_session(spec), build_job(spec, self.settings), old)
+
+    def _marked(self, spec: InstanceSpec, job: Job, secret: Manifest) -> Manifest:
+        """``secret`` with what proves whose it is."""
+        labels = {"labels": dict(job.manifests.service["metadata"]["labels"])}
+        return build_marks(spec, self.settings).on({**secret, "metadata": {**secret["metadata"], **labels}})
+
+    def _require_session(self, spec: InstanceSpec) -> Session:
+        if self._session is None:
+            raise LaunchError(f"{spec.function.key}: the worker has not begun")
+        return self._session
 
     def render(self, spec: InstanceSpec) -> str:
         shown = build_manifests(self._masked_instance(spec), self._masked_settings())

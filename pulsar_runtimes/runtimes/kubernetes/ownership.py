@@ -123,12 +123,13 @@ class Marks:
         secret = manifests.secret
         return replace(
             manifests,
-            service=self._on(manifests.service),
-            secret=None if secret is None else self._on(secret),
+            service=self.on(manifests.service),
+            secret=None if secret is None else self.on(secret),
             stateful_set=self._on_stateful_set(manifests.stateful_set),
         )
 
-    def _on(self, manifest: dict[str, Any], **annotations: str) -> dict[str, Any]:
+    def on(self, manifest: dict[str, Any], **annotations: str) -> dict[str, Any]:
+        """``manifest`` with the label, and ``annotations`` beside that of the function."""
         metadata = manifest["metadata"]
         marked = {
             **metadata,
@@ -142,9 +143,9 @@ class Marks:
         return {**manifest, "metadata": marked}
 
     def _on_stateful_set(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        marked = self._on(manifest, **{JOB_ANNOTATION: self.digest})
+        marked = self.on(manifest, **{JOB_ANNOTATION: self.digest})
         body = marked["spec"]
-        template = self._on(body["template"], **{TEMPLATE_ANNOTATION: self.template_digest})
+        template = self.on(body["template"], **{TEMPLATE_ANNOTATION: self.template_digest})
         return {**marked, "spec": {**body, "template": template}}
 
 

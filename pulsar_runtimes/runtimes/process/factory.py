@@ -152,13 +152,20 @@ class ProcessRuntimeFactory(RuntimeFactory):
             outlives_worker=self._keep_instances,
         )
 
+    def keep_token(self, spec: InstanceSpec, token: str) -> str:
+        return token if self._gives_tokens else ""
+
+    @property
+    def _gives_tokens(self) -> bool:
+        return self._context.worker.function_auth_provider == CLEAR_TEXT_AUTH_PROVIDER
+
     def launch(self, spec: InstanceSpec) -> Launch:
         """How ``spec`` is launched, with the ports it has. No side effects."""
         return self._launch(spec, self._dependencies)
 
     def _launch(self, spec: InstanceSpec, dependencies: PythonDependencies | None) -> Launch:
         auth = spec.auth
-        if auth is not None and self._context.worker.function_auth_provider == CLEAR_TEXT_AUTH_PROVIDER:
+        if auth is not None and self._gives_tokens:
             # Never the worker's own: a function without a token is nobody.
             token = spec.auth_data
             auth = replace(auth, plugin=TOKEN_PLUGIN if token else "", params=f"token:{token}" if token else "")

@@ -133,7 +133,7 @@ def test_the_client_takes_every_member_as_it_is(make: Make, models: Any) -> None
 
 
 def test_the_client_takes_the_secret_of_a_token(make: Make, models: Any) -> None:
-    kept = make(authenticationEnabled=True).keep_token(_spec(auth=True), "t0ken", "x7k2q")
+    kept = make(authenticationEnabled=True).plan_token(_spec(auth=True), "t0ken", "x7k2q")
     assert kept.secret is not None
     assert _through(models, models.V1Secret, kept.secret) == kept.secret
 
@@ -250,7 +250,7 @@ def test_a_customizer_of_a_third_party_cannot_rename_and_keeps_its_volumes(make:
     pod = made.stateful_set["spec"]["template"]["spec"]
     assert [volume["name"] for volume in pod["volumes"]] == ["scratch", "function-auth"]
     assert [len(container["volumeMounts"]) for container in pod["containers"]] == [1, 2]
-    kept = factory.keep_token(_spec(auth=True), "t0ken", "x7k2q")
+    kept = factory.plan_token(_spec(auth=True), "t0ken", "x7k2q")
     assert kept.secret is not None
     assert kept.secret["metadata"]["namespace"] == "default-public"
 
@@ -259,7 +259,7 @@ def test_without_authentication_there_are_no_credentials(make: Make) -> None:
     factory = make()
     made = factory.manifests(_spec(auth_data="x7k2q"))
     assert "volumes" not in made.stateful_set["spec"]["template"]["spec"]
-    assert factory.keep_token(_spec(), "t0ken", "x7k2q").secret is None
+    assert factory.plan_token(_spec(), "t0ken", "x7k2q").secret is None
     assert "--use_tls" not in made.stateful_set["spec"]["template"]["spec"]["containers"][0]["command"][2]
 
 
