@@ -11,7 +11,7 @@ import click
 from pulsar_runtimes.config.document import dump_documents
 from pulsar_runtimes.runtimes.kubernetes.live_job import find_strays
 from pulsar_runtimes.runtimes.kubernetes.ownership import cluster_label
-from pulsar_runtimes.runtimes.kubernetes.rights import ROLE, build_roles, rights_of
+from pulsar_runtimes.runtimes.kubernetes.rights import ROLE, build_roles, config_map_right, rights_of
 from pulsar_runtimes.worker.broker_keeper import EMBEDDED_BROKER
 
 from .kubernetes_worker import require_kubernetes
@@ -58,7 +58,14 @@ def rbac(conf: str | None, namespaces: Sequence[str], cluster: bool, service_acc
         raise click.BadParameter("must be NAMESPACE/NAME", param_hint="--service-account")
     if not service_account:
         subject_namespace, subject = (*namespaces, usual)[0], ROLE
-    roles = build_roles(rights_of(factory.settings), list(namespaces), subject, subject_namespace)
+    rights, places, elsewhere = list(rights_of(factory.settings)), list(namespaces), []
+    if (found := config_map_right(factory.settings)) is not None:
+        right, place = found
+        if not places or place in places:
+            rights.append(right)
+        else:
+            elsewhere = build_roles([right], [place], subject, subject_namespace)
+    roles = build_roles(rights, places, subject, subject_namespace) + elsewhere
     click.echo(dump_documents(roles).rstrip("\n"))
 
 

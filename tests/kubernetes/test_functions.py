@@ -152,6 +152,17 @@ def test_what_keeps_a_pod_from_running_is_in_the_status(begin: Begin) -> None:
     assert worker.status("public/default/huge").instances[0].state is State.STARTING
 
 
+def test_a_config_map_changes_what_is_started_next(kubernetes: Cluster, job_namespace: str, begin: Begin) -> None:
+    overrides = {"metadata": {"name": "overrides"}, "data": {"pulsarDockerImageName": "pulsar:2"}}
+    kubernetes.request("POST", path_of("configmaps", job_namespace), overrides)
+    names_it = {"changeConfigMap": "overrides", "changeConfigMapNamespace": job_namespace}
+    worker = begin(functionRuntimeFactoryConfigs={"jobNamespace": job_namespace, **names_it})
+    worker.submit(named("f"))
+    until_running(worker)
+    (pod,) = kubernetes.request("GET", path_of("pods", job_namespace))["items"]
+    assert pod["spec"]["containers"][0]["image"] == "pulsar:2"
+
+
 # Tokens
 
 

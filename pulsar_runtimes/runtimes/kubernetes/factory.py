@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar, Self
 from weakref import WeakSet
 
 from pulsar_runtimes.config.document import dump_documents
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.model.errors import AdmissionError, LaunchError
+from pulsar_runtimes.model.errors import AdmissionError, ConfigError, LaunchError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.observation import Capabilities, RuntimeHandle
 from pulsar_runtimes.runtimes.base import FactoryContext, RuntimeFactory, check_language, read_strict_reference
@@ -22,10 +22,17 @@ from pulsar_runtimes.runtimes.kubernetes.deployment import put_secret, remove_se
 from pulsar_runtimes.runtimes.kubernetes.function_auth import KeptToken
 from pulsar_runtimes.runtimes.kubernetes.function_secrets import shown_references
 from pulsar_runtimes.runtimes.kubernetes.manifests import Manifests, build_manifests, check_manifests, job_of
+from pulsar_runtimes.runtimes.kubernetes.overrides import Overrides
 from pulsar_runtimes.runtimes.kubernetes.ownership import Job, build_job, build_marks, foreign_reason
 from pulsar_runtimes.runtimes.kubernetes.runtime import HANDLE_FACTORY, HANDLE_VERSION, KubernetesRuntime
 from pulsar_runtimes.runtimes.kubernetes.session import Session
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings, read_kubernetes_settings
+
+Reread = Callable[[Mapping[str, str]], KubernetesSettings]
+"""Reads the configuration again, with these keys of its section in place of those that it has."""
+
+OVERRIDES_SECONDS = 300.0
+"""How often ``changeConfigMap`` is looked at, as in the reference."""
 
 _TOKEN_ID_BYTES = 8
 _CREDENTIALS = re.compile(r"//[^/]*@")
@@ -58,6 +65,8 @@ class KubernetesRuntimeFactory(RuntimeFactory):
         self.settings = settings
         self._environment = environment or {}
         self._wake = wake
+        self._reread: Reread | None = None
+        self._overrides: Overrides | None = None
         self._session: Session | None = None
         self._runtimes: WeakSet[KubernetesRuntime] = WeakSet()
 
@@ -69,25 +78,48 @@ class KubernetesRuntimeFactory(RuntimeFactory):
     @classmethod
     def from_config(cls, section: Section, context: FactoryContext) -> Self:
         strict = read_strict_reference(section, context)
-        settings = read_kubernetes_settings(section, context.worker, context.environment, strict=strict)
-        return cls(settings, context.environment, context.wake)
+
+        def read(section: Section) -> KubernetesSettings:
+            return read_kubernetes_settings(section, context.worker, context.environment, strict=strict)
+
+        factory = cls(read(section), context.environment, context.wake)
+        factory._reread = lambda changes: read(Section({**section.values, **changes}, path=section.path))
+        return factory
 
     def open(self) -> None:
         """``LaunchError`` when no API server answers, or when a right is missing."""
         session = Session(self.connect(), self.settings, self.settings.cluster_name, self._wake)
         try:
+            self._follow_overrides(session)
             session.open(self.usual_namespace())
         except BaseException:
             session.close()
             raise
         self._session = session
 
+    def _follow_overrides(self, session: Session) -> None:
+        config = self.config
+        if config.change_config_map and config.change_config_map_namespace:
+            place = (config.change_config_map_namespace, config.change_config_map)
+            self._overrides = Overrides(session.api, *place, self._override, period_seconds=OVERRIDES_SECONDS)
+            self._overrides.start()
+
+    def _override(self, changes: Mapping[str, str]) -> Iterable[str]:
+        """Take up other settings, for what is started or changed from now on; else what is wrong with them."""
+        if self._reread is None:
+            return ["this worker has no configuration to change"]
+        try:
+            self.settings = self._reread(changes)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
+        return []
+
     def check(self, spec: InstanceSpec) -> None:
         check_language(self, spec)
         check_manifests(spec, self.settings)
 
     def create(self, spec: InstanceSpec) -> KubernetesRuntime:
-        runtime = KubernetesRuntime(spec, self.settings, self._session)
+        runtime = KubernetesRuntime(spec, lambda: self.settings, self._session)
         self._runtimes.add(runtime)
         return runtime
 
@@ -113,6 +145,8 @@ class KubernetesRuntimeFactory(RuntimeFactory):
         """What was launched goes on."""
         for runtime in list(self._runtimes):
             runtime.leave()
+        if self._overrides is not None:
+            self._overrides.close()
         session, self._session = self._session, None
         if session is not None:
             session.close()

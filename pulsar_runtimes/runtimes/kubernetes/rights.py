@@ -54,6 +54,14 @@ def rights_of(settings: KubernetesSettings) -> tuple[Right, ...]:
     return tuple(rights)
 
 
+def config_map_right(settings: KubernetesSettings) -> tuple[Right, str] | None:
+    """The right to read what ``changeConfigMap`` names, and its namespace; ``None`` when it names nothing."""
+    config = settings.config
+    if not (config.change_config_map and config.change_config_map_namespace):
+        return None
+    return Right("", "configmaps", "get", "for changeConfigMap"), config.change_config_map_namespace
+
+
 def needed_rights(settings: KubernetesSettings) -> tuple[Right, ...]:
     """Those of :func:`rights_of` without which no function is started. Logs, and looking for strays, can do without."""
     return tuple(

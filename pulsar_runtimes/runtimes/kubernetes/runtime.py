@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from pulsar_runtimes.model.errors import LaunchError, PfrunError
@@ -38,7 +39,8 @@ class KubernetesRuntime(Runtime):
 
     outlives_worker = True
 
-    def __init__(self, spec: InstanceSpec, settings: KubernetesSettings, session: Session | None) -> None:
+    def __init__(self, spec: InstanceSpec, settings: Callable[[], KubernetesSettings], session: Session | None) -> None:
+        """``settings`` gives those of now; what was started keeps those it was started with, until it is changed."""
         super().__init__(spec)
         self._settings = settings
         self._session = session
@@ -56,12 +58,12 @@ class KubernetesRuntime(Runtime):
         with self._lock:
             if self._job is not None or self._stopped:
                 raise LaunchError(f"{self.spec.key}: a runtime starts only once; create another one")
-            self._job = build_job(self.spec, self._settings)
+            self._job = build_job(self.spec, self._settings())
         session.submit(self._deploy)
 
     def update(self, spec: InstanceSpec) -> bool:
         """In place, unless the function's objects would have other names."""
-        job = build_job(spec, self._settings)
+        job = build_job(spec, self._settings())
         with self._lock:
             known = self._job
             if known is None or self._stopped or (job.namespace, job.name) != (known.namespace, known.name):
@@ -110,7 +112,7 @@ class KubernetesRuntime(Runtime):
             uid="" if pod is None else pod["metadata"]["uid"],
             seen=self._observe_pod(view, job, pod, settled=settled),
             address="" if pod is None else str((pod.get("status") or {}).get("podIP") or ""),
-            grpc_port=self._settings.config.grpc_port,
+            grpc_port=self._settings().config.grpc_port,
             api=session.api,
         )
 
@@ -136,7 +138,7 @@ class KubernetesRuntime(Runtime):
                         self._require_session(),
                         job,
                         seconds=grace_seconds + _REMOVE_SECONDS,
-                        grace_period_seconds=self._settings.config.grace_period_seconds,
+                        grace_period_seconds=self._settings().config.grace_period_seconds,
                     )
             finally:
                 with self._lock:
@@ -210,7 +212,7 @@ class KubernetesRuntime(Runtime):
                 session,
                 job,
                 remove_seconds=_REMOVE_SECONDS,
-                grace_period_seconds=self._settings.config.grace_period_seconds,
+                grace_period_seconds=self._settings().config.grace_period_seconds,
             )
             with self._lock:
                 self._applied, self._trouble = job, ""

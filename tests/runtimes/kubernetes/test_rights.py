@@ -6,7 +6,13 @@ from dataclasses import replace
 
 from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.function_auth import SecretTokens, ServiceAccountTokens
-from pulsar_runtimes.runtimes.kubernetes.rights import build_roles, makes_secrets, needed_rights, rights_of
+from pulsar_runtimes.runtimes.kubernetes.rights import (
+    build_roles,
+    config_map_right,
+    makes_secrets,
+    needed_rights,
+    rights_of,
+)
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings
 
 REFERENCES = KubernetesSettings(secret_references=True)
@@ -52,3 +58,11 @@ def test_without_namespaces_it_is_a_cluster_role() -> None:
 def test_a_worker_begins_without_the_rights_for_logs_and_strays() -> None:
     spared = {str(right) for right in set(rights_of(KubernetesSettings())) - set(needed_rights(KubernetesSettings()))}
     assert spared == {"get pods/log", "list services", "list secrets"}
+
+
+def test_reading_a_config_map_is_a_right_in_its_own_namespace() -> None:
+    assert config_map_right(KubernetesSettings()) is None
+    config = KubernetesConfig(change_config_map="overrides", change_config_map_namespace="ops")
+    found = config_map_right(KubernetesSettings(config=config))
+    assert found is not None
+    assert (str(found[0]), found[1]) == ("get configmaps", "ops")
