@@ -20,6 +20,7 @@ from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.cluster import Cadence, Cluster
 from pulsar_runtimes.service.fetched_packages import FetchedPackages
 from pulsar_runtimes.service.functions import FunctionService
+from pulsar_runtimes.service.leftovers import REQUEST_SECONDS, Cleaner
 from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
@@ -88,7 +89,13 @@ class FunctionWorker:
         packages = PackageStore(worker.state_dir / "packages")
         fetched = FetchedPackages(packages, UrlRules.from_config(config), self._broker_packages())
         service = FunctionService(
-            worker, cluster, packages, client=client.get, state_url=worker.state_url, fetched=fetched
+            worker,
+            cluster,
+            packages,
+            client=client.get,
+            state_url=worker.state_url,
+            fetched=fetched,
+            cleaner=self._cleaner(),
         )
         self._open.callback(cluster.stop)
         opening.awaited = "what is registered, which it reads, and a worker that leads"
@@ -148,6 +155,14 @@ class FunctionWorker:
         admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
         self._open.callback(admin.close)
         return BrokerPackages(admin)
+
+    def _cleaner(self) -> Cleaner:
+        config = self._worker.config
+        if not (self._worker.broker_limits.admin and config.pulsar_web_service_url):
+            return Cleaner()
+        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth, seconds=REQUEST_SECONDS)
+        self._open.callback(admin.close)
+        return Cleaner(admin)
 
     def _brokers_admin(self, names: TopicNames) -> AdminClient | None:
         config = self._worker.config

@@ -41,6 +41,9 @@ def producer(function: FunctionSpec) -> ProducerSpec:
 _LEAST_TIMEOUT_MS = 10_000
 _LATER = "not in this version of pfrun"
 
+CLEANUP_NOTE = "when the admin API deletes the function; the embedded broker keeps its subscriptions"
+"""Of ``cleanupSubscription``, in every language."""
+
 PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
     SettingSupport("className", Treatment.HONOURED, "", lambda f: bool(f.class_name)),
     SettingSupport("py", Treatment.HONOURED, "a .py, .zip or .whl file", lambda f: bool(f.package)),
@@ -170,8 +173,8 @@ PYTHON_SETTINGS: tuple[SettingSupport, ...] = (
     ),
     SettingSupport(
         "cleanupSubscription",
-        Treatment.NO_EFFECT,
-        "it acts when a function is deleted, which this version of pfrun does not do",
+        Treatment.HONOURED,
+        CLEANUP_NOTE,
         lambda f: f.source.cleanup_subscription,
     ),
     SettingSupport(

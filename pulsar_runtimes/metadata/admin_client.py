@@ -64,6 +64,10 @@ class AdminClient:
         """Post nothing; answer and errors as :meth:`get` has them."""
         return self._ask("POST", path)
 
+    def delete(self, path: str) -> Any:
+        """Delete what is at ``path``; answer and errors as :meth:`get` has them."""
+        return self._ask("DELETE", path)
+
     def put_form(self, path: str, files: Mapping[str, Any]) -> Any:
         """Put a multipart form; answer and errors as :meth:`get` has them."""
         return self._ask("PUT", path, files=files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from pulsar_runtimes.model.errors import MetadataError
 
@@ -75,7 +76,13 @@ def topic_stats(admin: AdminClient, topic: str) -> dict[str, Any]:
 
 def topic_path(topic: str) -> str:
     """The place of a topic, given by its full name, in the admin REST API."""
-    return f"/admin/v2/{topic.replace('://', '/', 1)}"
+    domain, _, name = topic.partition("://")
+    return "/".join(("/admin/v2", domain, *(path_segment(part) for part in name.split("/", 2))))
+
+
+def path_segment(text: str) -> str:
+    """``text`` as one segment of a path, and never a step up."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def _make(admin: AdminClient, path: str, body: Any = None) -> bool:

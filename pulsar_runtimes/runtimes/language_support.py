@@ -13,14 +13,20 @@ from pathlib import Path
 
 from pulsar_runtimes.config.function_window import USER_CONFIG_KEY
 from pulsar_runtimes.config.section import Section
-from pulsar_runtimes.instance.support import PYTHON_SETTINGS, SettingSupport, Treatment, consumers, producer
+from pulsar_runtimes.instance.support import (
+    CLEANUP_NOTE,
+    PYTHON_SETTINGS,
+    SettingSupport,
+    Treatment,
+    consumers,
+    producer,
+)
 from pulsar_runtimes.model.function import Language, ProcessingGuarantees
 from pulsar_runtimes.runtimes.base import FactoryContext, read_strict_reference
 from pulsar_runtimes.runtimes.process.places import read_places
 
 _HONOURED, _NO_EFFECT = Treatment.HONOURED, Treatment.NO_EFFECT
 _KUBERNETES_ONLY = "read by the Kubernetes runtime only"
-_NO_DELETION = "it acts when a function is deleted, which this version of pfrun does not do"
 
 JAVA_SETTINGS: tuple[SettingSupport, ...] = (
     SettingSupport("className", _HONOURED, "", lambda f: bool(f.class_name)),
@@ -97,7 +103,7 @@ JAVA_SETTINGS: tuple[SettingSupport, ...] = (
         "memory limit; cpu where control groups can be had; disk is not limited",
         lambda f: f.resources is not None,
     ),
-    SettingSupport("cleanupSubscription", _NO_EFFECT, _NO_DELETION, lambda f: f.source.cleanup_subscription),
+    SettingSupport("cleanupSubscription", _HONOURED, CLEANUP_NOTE, lambda f: f.source.cleanup_subscription),
     SettingSupport(
         "runtimeFlags",
         _HONOURED,
@@ -210,7 +216,7 @@ GO_SETTINGS: tuple[SettingSupport, ...] = (
         "ram is all of the process; cpu where control groups can be had; disk is not limited",
         lambda f: f.resources is not None,
     ),
-    SettingSupport("cleanupSubscription", _NO_EFFECT, _NO_DELETION, lambda f: f.source.cleanup_subscription),
+    SettingSupport("cleanupSubscription", _HONOURED, CLEANUP_NOTE, lambda f: f.source.cleanup_subscription),
     SettingSupport(
         "runtimeFlags",
         _NO_EFFECT,

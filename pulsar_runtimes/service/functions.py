@@ -29,6 +29,7 @@ from .component import FUNCTIONS, Component
 from .errors import NotFoundError, NotReadyError, RefusedError
 from .fetched_packages import FetchedPackages
 from .function_state import StateAccess
+from .leftovers import Cleaner
 from .package_urls import UrlRules, is_package_name
 from .packages import PackageStore
 from .trigger import trigger
@@ -84,15 +85,17 @@ class FunctionService:
         state_url: str = "",
         clock: Callable[[], float] = time.time,
         fetched: FetchedPackages | None = None,
+        cleaner: Cleaner | None = None,
     ) -> None:
         """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions.
 
-        ``fetched`` is by default without the brokers' packages.
+        ``fetched`` is by default without the brokers' packages, ``cleaner`` without the brokers' admin API.
         """
         self.component = FUNCTIONS
         self.worker = worker
         self.packages = packages
         self.fetched = fetched or FetchedPackages(packages, UrlRules.from_config(worker.config))
+        self._cleaner = cleaner or Cleaner()
         self._record = record
         self._client = client
         self._clock = clock
@@ -344,27 +347,33 @@ class FunctionService:
         return self.worker.plan(registration.function, _auth_data(registration))[0]
 
     def deregister(self, key: FunctionKey) -> None:
-        """Stop a component and forget it, and its state when none of its instances is there any more.
+        """Stop a component and forget it; then its state and its subscriptions, when none of its instances is there.
 
-        It waits for them no longer than a stop may take. A failure to take the state away is logged.
+        It waits for them no longer than a stop may take. What cannot be taken away is logged.
         """
         with self._changing:
             registration = self._changeable(key)
             self._record.delete(replace(registration, version=registration.version + 1))
+        function = registration.function
+        if self.state.enabled or self._cleaner.has_work(function):
+            self._await_end(key)
         if self.state.enabled:
             self._forget_state(key)
         self._forget_token(registration)
+        self._cleaner.clean(function, is_back=lambda: self._find(key) is not None)
 
-    def _forget_state(self, key: FunctionKey) -> None:
-        """Instances that are still there would bring it back. The wait is for them alone: other changes go on."""
+    def _await_end(self, key: FunctionKey) -> None:
+        """Instances that are still there would bring back what is taken away. Other changes go on meanwhile."""
         deadline = time.monotonic() + _LAST_WRITES_SECONDS
         while any(seen.key == key and seen.instances for seen in self.worker.statuses()):
             if time.monotonic() > deadline:
-                _log.error("%s: its instances are still there, and may write state after it is taken away", key)
+                _log.error("%s: its instances are still there, and may bring back what is taken away", key)
                 break
             time.sleep(_LOOK_SECONDS)
+
+    def _forget_state(self, key: FunctionKey) -> None:
         with self._changing:
-            if key in self.functions():  # somebody has registered another one of that name
+            if self._find(key) is not None:  # somebody has registered another one of that name
                 return
             try:
                 self.state.forget(key)
