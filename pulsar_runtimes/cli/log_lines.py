@@ -38,3 +38,5 @@ def set_up_logging(*, verbose: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each request
