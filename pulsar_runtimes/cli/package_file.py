@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pulsar_runtimes.config.function import PACKAGE_KEYS
@@ -19,11 +20,14 @@ def base_directory(package: str, file: str) -> Path:
     return beside if not (here / package).is_file() and (beside / package).is_file() else here
 
 
-def check_package(section: Section, package: str, file: str) -> None:
-    """Note in ``section`` when there is no such file. ``file`` is where the function config was read from."""
+def check_package(section: Section, package: str, file: str, keys: Iterable[str] = PACKAGE_KEYS) -> None:
+    """Note in ``section`` when there is no such file. ``file`` is where the config was read from.
+
+    ``keys`` are those that may name the package.
+    """
     if is_url(package) or (base_directory(package, file) / package).is_file():
         return
-    key = next((key for key in PACKAGE_KEYS if section.values.get(key)), "")
+    key = next((key for key in keys if section.values.get(key)), "")
     places = dict.fromkeys([Path.cwd(), _directory(file)])
     looked = "" if Path(package).is_absolute() else f"; looked in {' and in '.join(map(str, places))}"
     section.problem(key, f"there is no such file (got {package!r}){looked}")

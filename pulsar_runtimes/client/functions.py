@@ -1,4 +1,4 @@
-"""``/admin/v3/functions`` of a worker: one method for each call."""
+"""``/admin/v3/functions`` of a worker, with ``sinks`` and ``sources`` beside it: one method for each call."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from pulsar_runtimes.model.errors import ConfigError, Problem
+from pulsar_runtimes.model.function import ComponentType
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 
 from .errors import MissingError
@@ -18,6 +19,13 @@ if TYPE_CHECKING:  # who shows help needs no HTTP client
     from .connection import Connection, Part
 
 _BASE = "/admin/v3/functions"
+_PLACES: Mapping[ComponentType, tuple[str, str]] = {
+    ComponentType.FUNCTION: (_BASE, "functionConfig"),
+    ComponentType.SINK: ("/admin/v3/sinks", "sinkConfig"),
+    ComponentType.SOURCE: ("/admin/v3/sources", "sourceConfig"),
+}
+"""Where a worker has each kind of component, and which part of a request its config is."""
+
 _ANYTHING = "*/*"
 _TEXT = "text/plain"
 _JSON = "application/json"
@@ -26,13 +34,24 @@ _LOG_MARK = "X-Pfrun-Log-Mark"
 
 
 class FunctionsClient:
-    """The functions of a worker. Every method raises ``WorkerError`` when the worker does not do it."""
+    """The functions of a worker. Every method raises ``WorkerError`` when the worker does not do it.
 
-    def __init__(self, connection: Connection) -> None:
+    Of another ``kind`` are what is created, updated, deleted, got and listed. :meth:`download` is for any kind.
+    """
+
+    def __init__(self, connection: Connection, kind: ComponentType = ComponentType.FUNCTION) -> None:
         self._connection = connection
+        self._base, self._config_part = _PLACES[kind]
+
+    def of_kind(self, kind: ComponentType) -> FunctionsClient:
+        """The sinks or the sources of the same worker, or its functions."""
+        return FunctionsClient(self._connection, kind)
+
+    def _place(self, key: FunctionKey) -> str:
+        return "/".join((self._base, *map(_quoted, (key.tenant, key.namespace, key.name))))
 
     def create(self, key: FunctionKey, config: Mapping[str, Any], *, file: Path | None = None, url: str = "") -> None:
-        """Register a function. Its code is a ``file`` of this machine, or at a ``url`` that the worker reads."""
+        """Register one. Its code is a ``file`` of this machine, or at a ``url`` that the worker reads."""
         self._put("POST", key, config, file, url, None)
 
     def update(
@@ -57,7 +76,7 @@ class FunctionsClient:
         url: str,
         options: Mapping[str, Any] | None,
     ) -> None:
-        parts: list[tuple[str, Part]] = [("functionConfig", _json_part(config))]
+        parts: list[tuple[str, Part]] = [(self._config_part, _json_part(config))]
         if options:
             parts.append(("updateOptions", _json_part(options)))
         if url:
@@ -65,18 +84,18 @@ class FunctionsClient:
         with ExitStack() as files:
             if file is not None:
                 parts.append(("data", (file.name, files.enter_context(open_file(file)), _BYTES)))
-            self._connection.ask(method, _path(key), about=str(key), parts=parts)
+            self._connection.ask(method, self._place(key), about=str(key), parts=parts)
 
     def delete(self, key: FunctionKey) -> None:
-        self._connection.ask("DELETE", _path(key), about=str(key))
+        self._connection.ask("DELETE", self._place(key), about=str(key))
 
     def get(self, key: FunctionKey) -> dict[str, Any]:
-        """The function config."""
-        return _mapping(self._connection.ask_json(_path(key), about=str(key)))
+        """The config of a function, or of what else the client is for."""
+        return _mapping(self._connection.ask_json(self._place(key), about=str(key)))
 
     def names(self, tenant: str, namespace: str) -> list[str]:
-        """The functions of a namespace."""
-        path = f"{_BASE}/{_quoted(tenant)}/{_quoted(namespace)}"
+        """Those of a namespace."""
+        path = f"{self._base}/{_quoted(tenant)}/{_quoted(namespace)}"
         found = self._connection.ask_json(path, about=f"{tenant}/{namespace}")
         return [str(name) for name in found] if isinstance(found, list) else []
 

@@ -28,17 +28,23 @@ _DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.DELETE: "del
     type=click.Path(),
     required=True,
     callback=given,
-    help="Function configs, one in each .yml, .yaml or .json file.",
+    help="Configs, one in each .yml, .yaml or .json file: of functions in it or in functions/, of sinks in sinks/, of "
+    "sources in sources/.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan, and do nothing.")
 @click.option(
-    "--prune", is_flag=True, help="Delete the functions of the same namespaces that the directory does not have."
+    "--prune",
+    is_flag=True,
+    help="Delete the functions, sinks and sources of the same namespaces that the directory does not have.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before something is deleted.")
 @output_option("table")
 @asks_worker
 def command(client: FunctionsClient, directory: str, dry_run: bool, prune: bool, yes: bool, output: str) -> int:
-    """Make a worker have the functions of a directory.
+    """Make a worker have the functions, sinks and sources of a directory.
+
+    The files are those that pulsar-admin takes; the subdirectory says what a file is, and one in the directory itself
+    is a function.
 
     What is missing is created. What differs is updated: the members that a file states, and the code if it is a
     file. What a file leaves out stays as it is. A second run has nothing to do.
@@ -57,25 +63,31 @@ def command(client: FunctionsClient, directory: str, dry_run: bool, prune: bool,
 
 def _print_plan(steps: Sequence[Step], output: str) -> None:
     if output == "json":
-        print_json([{"function": str(s.key), "action": s.action.value, "members": list(s.members)} for s in steps])
+        print_json(
+            [
+                {"kind": s.kind.title, "name": str(s.key), "action": s.action.value, "members": list(s.members)}
+                for s in steps
+            ]
+        )
         return
     to_do = [step for step in steps if step.action is not Action.NOTHING]
     if to_do:
         print_table(
-            ["function", "action", "what differs"],
-            [[str(step.key), step.action.value, ", ".join(step.members)] for step in to_do],
+            ["kind", "name", "action", "what differs"],
+            [[step.kind.title, str(step.key), step.action.value, ", ".join(step.members)] for step in to_do],
         )
     else:
         click.echo("nothing to do")
 
 
 def _confirm(steps: Sequence[Step], *, yes: bool) -> None:
-    deleted = Counter(step.action for step in steps)[Action.DELETE]
+    deleted = Counter(step.kind.title for step in steps if step.action is Action.DELETE)
     if not deleted or yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("--prune asks before it deletes, and nobody can answer here; give --yes")
-    click.confirm(f"delete {deleted} function{'' if deleted == 1 else 's'}?", abort=True, err=True)
+    counted = ", ".join(f"{count} {title}{'' if count == 1 else 's'}" for title, count in deleted.items())
+    click.confirm(f"delete {counted}?", abort=True, err=True)
 
 
 def _carry_out(client: FunctionsClient, steps: Sequence[Step]) -> int:
@@ -95,10 +107,10 @@ def _carry_out(client: FunctionsClient, steps: Sequence[Step]) -> int:
 
 
 def _do(client: FunctionsClient, step: Step) -> None:
-    request = step.request
+    request, of_kind = step.request, client.of_kind(step.kind.type)
     if request is None:
-        client.delete(step.key)
+        of_kind.delete(step.key)
     elif step.action is Action.CREATE:
-        client.create(step.key, request.config, file=request.file, url=request.url)
+        of_kind.create(step.key, request.config, file=request.file, url=request.url)
     else:
-        client.update(step.key, request.config, file=request.file, url=request.url)
+        of_kind.update(step.key, request.config, file=request.file, url=request.url)

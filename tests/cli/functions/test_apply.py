@@ -37,7 +37,9 @@ def put(place: Path, topic: Topic) -> Put:
 def test_a_directory_is_applied_and_then_there_is_nothing_to_do(functions: Pfrun, put: Put, place: Path) -> None:
     put("a", resources={"cpu": 0.5})
     put("b", userConfig={"k": "v"}, subscriptionPosition="Earliest", skipToLatest=False)
-    plan = "FUNCTION          ACTION\npublic/default/a  create\npublic/default/b  create\n"
+    plan = (
+        "KIND      NAME              ACTION\nfunction  public/default/a  create\nfunction  public/default/b  create\n"
+    )
     assert functions(*APPLY, "--dry-run") == Ran(0, plan, "")
     assert functions("list").out == ""
     assert functions(*APPLY) == Ran(0, plan, "public/default/a: created\npublic/default/b: created\n")
@@ -47,8 +49,13 @@ def test_a_directory_is_applied_and_then_there_is_nothing_to_do(functions: Pfrun
     (place / "samples.py").write_text((place / "samples.py").read_text() + "\nMORE = 1\n")
     told = json.loads(functions(*APPLY, "--dry-run", "--output", "json").out)
     assert told == [
-        {"function": "public/default/a", "action": "update", "members": ["parallelism", "resources", "code"]},
-        {"function": "public/default/b", "action": "update", "members": ["code"]},
+        {
+            "kind": "function",
+            "name": "public/default/a",
+            "action": "update",
+            "members": ["parallelism", "resources", "code"],
+        },
+        {"kind": "function", "name": "public/default/b", "action": "update", "members": ["code"]},
     ]
     assert functions(*APPLY).err == "public/default/a: updated\npublic/default/b: updated\n"
     assert functions(*APPLY).out == "nothing to do\n"
@@ -68,7 +75,8 @@ def test_what_the_directory_does_not_have_is_deleted_when_asked_for(functions: P
     assert "public/default/b  delete" in ran.out
     assert "--prune asks before it deletes, and nobody can answer here; give --yes" in ran.err
     ran = functions(*APPLY, "--prune", "--yes")
-    assert ran == Ran(0, "FUNCTION          ACTION\npublic/default/b  delete\n", "public/default/b: deleted\n")
+    plan = "KIND      NAME              ACTION\nfunction  public/default/b  delete\n"
+    assert ran == Ran(0, plan, "public/default/b: deleted\n")
     assert functions("list").out == "NAME\na\n"
 
 
@@ -83,6 +91,8 @@ def test_what_no_update_can_change_is_told_before_anything_is_done(functions: Pf
     assert "fns/a.yml: public/default/a: Retain Ordering cannot be altered\n" in ran.err
     put("a", retainOrdering=True, subscriptionPosition="Latest")
     assert "a: subscriptionPosition: cannot be changed by an update" in functions(*APPLY).err
+    put("a", retainOrdering=True, inputs=["another"])
+    assert "a: Input Topics cannot be altered" in functions(*APPLY).err
     assert functions("list").out == "NAME\na\n"
 
 
@@ -101,9 +111,7 @@ def test_every_problem_of_every_file_comes_at_once(asking: Pfrun, fake: FakeWork
 
 
 def test_a_directory_without_configs_is_told(asking: Pfrun, fake: FakeWorker, put: Put) -> None:
-    assert asking(*APPLY, "--prune", "--yes") == Ran(
-        2, "", "fns: has no function configs: no file ends in .yml, .yaml, .json\n"
-    )
+    assert asking(*APPLY, "--prune", "--yes") == Ran(2, "", "fns: has no configs: no file ends in .yml, .yaml, .json\n")
     assert asking("apply", "-f", "gone").err == "gone: cannot be read: no such file or directory\n"
     assert not fake.asked
 
