@@ -57,7 +57,7 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
     config = {"name": "excl", "py": "samples.py", "className": "samples.Exclaim", "subscriptionPosition": "Earliest"}
     (place / "fns" / "excl.json").write_text(json.dumps(config | ends))
 
-    plan = "FUNCTION             ACTION\npublic/default/excl  create\n"
+    plan = "KIND      NAME                 ACTION\nfunction  public/default/excl  create\n"
     assert functions("apply", "-f", "fns") == Ran(0, plan, "public/default/excl: created\n")
     ran = functions("create", "--function-config-file", "fns/excl.json")
     assert ran == Ran(2, "", "public/default/excl: Function excl already exists\n")
