@@ -8,8 +8,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
 
+from pulsar_runtimes.service.backlog import Backlogs
 from pulsar_runtimes.service.component import SINKS, SOURCES
 from pulsar_runtimes.service.metrics import MetricsPage
+from pulsar_runtimes.service.neighbours import Neighbours
 
 from .access import AccessControl
 from .answers import answering, error_answer
@@ -32,10 +34,14 @@ def build_app(
     leader: Leader,
     metrics: MetricsPage,
     access: AccessControl | None = None,
+    *,
+    neighbours: Neighbours | None = None,
+    backlogs: Backlogs | None = None,
 ) -> Starlette:
     """The application over the functions and ``instances`` of one worker, and the ``workers`` of its cluster.
 
-    Without ``access`` everybody may do everything. ``TypeError`` when a route does not say what it does.
+    ``neighbours`` and ``backlogs`` are for the status page, which can do without them. Without ``access`` everybody
+    may do everything. ``TypeError`` when a route does not say what it does.
     """
     functions = FunctionRoutes(instances, leader)
     older = FunctionRoutesV2(instances, leader)
@@ -53,7 +59,7 @@ def build_app(
                 "/metrics", answering(lambda request: PlainTextResponse(metrics.text())), "GET", Operation.METRICS
             ),
             *worker.probe_routes(),
-            *OverviewRoutes(instances.service, metrics, workers.me.worker_id).routes(),
+            *OverviewRoutes(instances.service, metrics, workers, neighbours, backlogs).routes(),
             *openapi_routes(),
             *page_routes(),
         ],

@@ -16,12 +16,14 @@ from pulsar_runtimes.metadata.registrations import RegistrationTable
 from pulsar_runtimes.metadata.topic_admin import compact, ensure_topics
 from pulsar_runtimes.metadata.topic_names import TopicNames
 from pulsar_runtimes.model.errors import ConfigError, MetadataError, PfrunError, Problem
+from pulsar_runtimes.service.backlog import Backlogs
 from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.cluster import Cadence, Cluster
 from pulsar_runtimes.service.fetched_packages import FetchedPackages
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.leftovers import REQUEST_SECONDS, Cleaner
 from pulsar_runtimes.service.metrics import MetricsPage
+from pulsar_runtimes.service.neighbours import Neighbours
 from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
@@ -88,6 +90,7 @@ class FunctionWorker:
         cluster = self._join(client.get(), peers, scheduler)
         packages = PackageStore(worker.state_dir / "packages")
         fetched = FetchedPackages(packages, UrlRules.from_config(config), self._broker_packages())
+        brokers = self._quick_admin()
         service = FunctionService(
             worker,
             cluster,
@@ -95,7 +98,7 @@ class FunctionWorker:
             client=client.get,
             state_url=worker.state_url,
             fetched=fetched,
-            cleaner=self._cleaner(),
+            cleaner=Cleaner(brokers),
         )
         self._open.callback(cluster.stop)
         opening.awaited = "what is registered, which it reads, and a worker that leads"
@@ -107,7 +110,14 @@ class FunctionWorker:
         self._open.callback(metrics.stop)
         metrics.start()
         instances = Instances(service, cluster.me, cluster.owner, peers)
-        opening.open(build_app(instances, cluster, cluster, metrics, self._access))
+        neighbours = Neighbours(cluster.me, cluster.members, peers.overview)
+        backlogs = Backlogs(brokers, service.specs)
+        for collector in (neighbours, backlogs):
+            self._open.callback(collector.stop)
+            collector.start()
+        opening.open(
+            build_app(instances, cluster, cluster, metrics, self._access, neighbours=neighbours, backlogs=backlogs)
+        )
         for server in self._servers:  # at the end they go first: what is asked of them needs the rest
             self._open.callback(server.stop)
 
@@ -156,13 +166,14 @@ class FunctionWorker:
         self._open.callback(admin.close)
         return BrokerPackages(admin)
 
-    def _cleaner(self) -> Cleaner:
+    def _quick_admin(self) -> AdminClient | None:
+        """The brokers' admin API for requests that somebody waits for; ``None`` where they have none."""
         config = self._worker.config
         if not (self._worker.broker_limits.admin and config.pulsar_web_service_url):
-            return Cleaner()
+            return None
         admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth, seconds=REQUEST_SECONDS)
         self._open.callback(admin.close)
-        return Cleaner(admin)
+        return admin
 
     def _brokers_admin(self, names: TopicNames) -> AdminClient | None:
         config = self._worker.config

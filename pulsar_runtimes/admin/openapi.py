@@ -87,7 +87,9 @@ def _operations() -> Iterator[tuple[str, str, Operation]]:
         yield from _connector_operations(title, f"/admin/v3/{title.lower()}s")
         yield from _marked(_connector_operations(title, f"/admin/v3/{title.lower()}"))
     yield from _worker_operations()
-    yield "get", "/admin/v3/overview", _json("All functions and instances as they were seen last", ref("Overview"))
+    overview = _json("All functions and instances of all workers as they were seen last", ref("Overview"))
+    here = _query("here", FLAG)
+    yield "get", "/admin/v3/overview", overview | {"parameters": [here]}
     yield "get", "/metrics", _text("All metrics in Prometheus' text format")
     yield "get", "/live", _text("Whether the worker lives")
     yield "get", "/ready", _text("Whether the worker can be asked for changes; else what it awaits")

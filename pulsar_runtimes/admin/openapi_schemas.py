@@ -346,13 +346,14 @@ def _stats_schemas() -> dict[str, Schema]:
 
 
 def _overview_schemas() -> dict[str, Schema]:
-    state = {"type": "string", "enum": [*(state.value for state in State), "stopped"]}
+    state = {"type": "string", "enum": [*(state.value for state in State), "stopped", "unknown"]}
     exit_code = optional({"type": "integer"})
     end = _object({"timestampMs": TIME_MS, "reason": TEXT, "exitCode": exit_code, "lastMessages": many(TEXT)})
     worker = _object({"workerId": TEXT, "version": TEXT, "runtime": TEXT, "broker": TEXT, "startedMs": TIME_MS})
     return {
         "Overview": _object(
             {"timestampMs": TIME_MS, "worker": worker, "functions": many(ref("FunctionOverview"))},
+            workers=many(_object({"workerId": TEXT, "leads": FLAG, "problem": TEXT})),
         ),
         "FunctionOverview": _object(
             {
@@ -363,10 +364,12 @@ def _overview_schemas() -> dict[str, Schema]:
                 "updating": FLAG,
                 "updateFailure": {"type": "string", "description": "Why the last update failed, if it did."},
                 "instances": many(ref("InstanceOverview")),
-            }
+            },
+            backlog=optional({"type": "integer", "description": "Messages that wait, as the brokers count them."}),
+            registered={"type": "boolean", "description": "False for one of the worker's command line."},
         ),
         "InstanceOverview": _object(
-            {"instanceId": COUNT, "state": state},
+            {"instanceId": COUNT, "workerId": TEXT, "state": state},
             sinceMs=TIME_MS,
             reason=TEXT,
             restarts=COUNT,

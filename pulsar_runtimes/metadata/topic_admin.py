@@ -80,6 +80,12 @@ def topic_path(topic: str) -> str:
     return "/".join(("/admin/v2", domain, *(path_segment(part) for part in name.split("/", 2))))
 
 
+def namespace_path(topic: str) -> str:
+    """The namespace of a topic, or of a pattern, as two segments of a path."""
+    parts = [*topic.partition("://")[2].split("/", 2), "", ""]
+    return f"{path_segment(parts[0])}/{path_segment(parts[1])}"
+
+
 def path_segment(text: str) -> str:
     """``text`` as one segment of a path, and never a step up."""
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")

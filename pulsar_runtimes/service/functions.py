@@ -172,6 +172,10 @@ class FunctionService:
         found |= self._record.registrations()
         return {key: found[key] for key in sorted(found)}
 
+    def registered(self) -> Collection[FunctionKey]:
+        """Those of all workers; the others are of this worker's command line."""
+        return self._record.registrations().keys()
+
     def specs(self) -> list[FunctionSpec]:
         """The same, each as :meth:`get` answers it."""
         return [registration.function for registration in self._everything().values()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pulsar_runtimes.metadata.admin_client import AdminError
-from pulsar_runtimes.metadata.topic_admin import path_segment, topic_path
+from pulsar_runtimes.metadata.topic_admin import namespace_path, path_segment, topic_path
 from pulsar_runtimes.model.component import BATCH_CONFIG_KEY
 from pulsar_runtimes.model.errors import MetadataError
 from pulsar_runtimes.model.function import FunctionSpec
@@ -55,8 +55,8 @@ def leftovers(function: FunctionSpec) -> list[Leftover]:
 def _subscription(topic: str, name: str, is_pattern: bool) -> Leftover:
     title = f"subscription {name} of {topic}"
     if is_pattern:
-        tenant, namespace = [path_segment(part) for part in [*topic.partition("://")[2].split("/", 2), "", ""][:2]]
-        return Leftover(title, "POST", f"/admin/v2/namespaces/{tenant}/{namespace}/unsubscribe/{path_segment(name)}")
+        namespace = f"/admin/v2/namespaces/{namespace_path(topic)}"
+        return Leftover(title, "POST", f"{namespace}/unsubscribe/{path_segment(name)}")
     return Leftover(title, "DELETE", f"{topic_path(topic)}/subscription/{path_segment(name)}")
 
 

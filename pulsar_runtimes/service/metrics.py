@@ -50,14 +50,14 @@ class MetricsPage:
         self._cluster = cluster
         self._collected = ""
         self._pages = Collector(
-            worker,
+            worker.replicas,
             lambda replica: replica.metrics_text(),
             period_seconds=period_seconds,
             name="metrics",
             on_round=self._merge,
         )
         self._figures = Collector(
-            worker, _figures, period_seconds=figures_seconds, name="figures", idle_seconds=_IDLE_SECONDS
+            worker.replicas, _figures, period_seconds=figures_seconds, name="figures", idle_seconds=_IDLE_SECONDS
         )
         self._made = time.monotonic()
         self._start_up_ms = 0.0

@@ -52,6 +52,14 @@ class HttpPeers:
         with _telling(owner):
             self._client(owner).post(f"{_path(component, key)}/restart")
 
+    def overview(self, member: Member) -> dict[str, Any]:
+        """What a worker itself runs, as ``/admin/v3/overview`` has it."""
+        with _telling(member):
+            found = self._client(member).get(f"{_API}/overview?here=true")
+        if not isinstance(found, dict):
+            raise NotReadyError(f"worker {member.worker_id} has no overview")
+        return found
+
     def _client(self, member: Member) -> AdminClient:
         with self._lock:
             if member not in self._clients:

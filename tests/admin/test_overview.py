@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from pulsar_runtimes.admin.overview import Parts
+from pulsar_runtimes.model.names import FunctionKey, InstanceKey
+from pulsar_runtimes.service.neighbours import Told
 from pulsar_runtimes.testing import FakeRuntime
 from tests.admin.conftest import Api
 from tests.admin.fake_worker import serve_fakes
 from tests.waiting import until
 
+F = FunctionKey("public", "default", "f")
 FAILING = """
 import os
 class Exclaim:
@@ -76,4 +80,39 @@ def test_it_waits_for_no_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_one_that_was_stopped_is_told_apart_from_one_that_waits(tmp_path: Path) -> None:
     with serve_fakes(tmp_path, functions=2, running=1) as served:
         until(lambda: instance_of(served.http, "f0"), lambda seen: seen["state"] == "running")
-        assert instance_of(served.http, "f1") == {"instanceId": 0, "state": "stopped"}
+        assert instance_of(served.http, "f1") == {"instanceId": 0, "workerId": "w1", "state": "stopped"}
+
+
+def told(*instances: dict[str, Any], **more: Any) -> Told:
+    function = {"tenant": "public", "namespace": "default", "name": "f", "instances": list(instances), **more}
+    return Told({"functions": [function]})
+
+
+def test_what_another_worker_tells_is_taken_as_its_own() -> None:
+    parts = Parts({"w2": told({"instanceId": 1, "workerId": "w9", "state": "running"}, updateFailure="no such class")})
+    form = parts.instance(InstanceKey(F, 1), "w2")
+    assert form == {"instanceId": 1, "workerId": "w2", "state": "running"}
+    assert parts.instance(InstanceKey(F, 0), "w2") is None
+    function = {"updating": False, "updateFailure": ""}
+    parts.add_to(function, F)
+    assert function == {"updating": False, "updateFailure": "no such class"}
+    assert list(parts.unregistered({})) == []  # this worker will read of it, or it is gone
+
+
+def test_a_function_of_another_command_line_is_told_as_well() -> None:
+    instance = {"instanceId": 0, "state": "running"}
+    parts = Parts({"w2": told(instance, registered=False), "w3": told(instance, registered=False)})
+    ((key, form),) = parts.unregistered({})
+    assert (key, [each["workerId"] for each in form["instances"]]) == (F, ["w2", "w3"])
+    assert list(parts.unregistered({F: {}})) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"functions": [1]}, {"functions": [{"name": "f"}]}, {"functions": None}, {"functions": [{"instances": 1}]}],
+)
+def test_an_answer_of_another_form_is_a_problem_and_not_a_failure(answer: dict[str, Any]) -> None:
+    parts = Parts({"w2": Told(answer), "w3": Told({}, "it is asleep")})
+    assert parts.problem("w2") == "its answer is no overview"
+    assert parts.problem("w3") == "it is asleep"
+    assert parts.problem("w4") == "it was not asked yet"

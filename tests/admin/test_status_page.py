@@ -103,7 +103,7 @@ def test_it_shows_functions_and_instances_as_they_are(served: Served, page: Any)
     until(lambda: row_of(page, "f1"), lambda row: row[1:2] == ["stopped"])
     register(served, "new", Script(memory_bytes=5 << 20, stats=InstanceStats(average_latency_ms=1.25)), parallelism=2)
     row = until(lambda: row_of(page, "new"), lambda row: row[-1:] == ["5 MiB"])
-    assert (row[1], row[4]) == ("2 of 2 running", "1.25 ms")
+    assert (row[1], row[4], row[5]) == ("2 of 2 running", "\N{EN DASH}", "1.25 ms")
     served.service.worker.remove("public/default/new")
     served.kept.delete(next(each for key, each in served.kept.registrations().items() if key.name == "new"))
     until(lambda: row_of(page, "new"), lambda row: not row)
@@ -131,7 +131,7 @@ def test_how_instances_ended_is_shown_when_a_function_is_opened(served: Served, 
     open_function(page, "crash")
     shown = until(lambda: text_of(page, "tr.more"), lambda text: "(signal 9)" in text)
     assert "line one\nline two" in shown
-    until(lambda: row_of(page, "crash"), lambda row: int(row[6]) > 0)
+    until(lambda: row_of(page, "crash"), lambda row: int(row[7]) > 0)
 
 
 def open_function(driver: Any, name: str) -> None:

@@ -41,13 +41,12 @@ def instances() -> Instances:
 
 
 @pytest.fixture
-def collect(instances: Instances) -> Iterator[Callable[..., Collector[Any]]]:
+def collect(instances: Instances) -> Iterator[Callable[..., Collector[InstanceKey, Replica, Any]]]:
     """``collect(ask)`` is a started collector over ``instances``."""
     with ExitStack() as open_:
 
-        def start(ask: Callable[[Replica], Any], **options: Any) -> Collector[Any]:
-            worker: Any = instances
-            collector = Collector(worker, ask, period_seconds=0.02, name="test", **options)
+        def start(ask: Callable[[Replica], Any], **options: Any) -> Collector[InstanceKey, Replica, Any]:
+            collector = Collector(instances.replicas, ask, period_seconds=0.02, name="test", **options)
             collector.start()
             open_.callback(collector.stop)
             return collector
@@ -55,7 +54,7 @@ def collect(instances: Instances) -> Iterator[Callable[..., Collector[Any]]]:
         yield start
 
 
-def test_one_that_does_not_answer_holds_up_nobody(collect: Callable[..., Collector[Any]]) -> None:
+def test_one_that_does_not_answer_holds_up_nobody(collect: Callable[..., Collector[InstanceKey, Replica, Any]]) -> None:
     answer_it = threading.Event()
     asked: list[InstanceKey] = []
 
@@ -75,7 +74,7 @@ def test_one_that_does_not_answer_holds_up_nobody(collect: Callable[..., Collect
 
 
 def test_what_is_gone_or_new_has_no_answer_of_before(
-    collect: Callable[..., Collector[Any]], instances: Instances
+    collect: Callable[..., Collector[InstanceKey, Replica, Any]], instances: Instances
 ) -> None:
     collector = collect(lambda runtime: id(runtime))
     until(lambda: len(collector.answers()), lambda count: count == 2)
@@ -87,7 +86,7 @@ def test_what_is_gone_or_new_has_no_answer_of_before(
     )
 
 
-def test_nobody_is_asked_while_nobody_looks(collect: Callable[..., Collector[Any]]) -> None:
+def test_nobody_is_asked_while_nobody_looks(collect: Callable[..., Collector[InstanceKey, Replica, Any]]) -> None:
     asked: list[float] = []
     collector = collect(lambda runtime: asked.append(time.monotonic()), idle_seconds=0.05)
     assert collector.answers() == {}
@@ -98,7 +97,7 @@ def test_nobody_is_asked_while_nobody_looks(collect: Callable[..., Collector[Any
 
 
 def test_a_runtime_that_breaks_its_contract_costs_only_its_own_answer(
-    collect: Callable[..., Collector[Any]],
+    collect: Callable[..., Collector[InstanceKey, Replica, Any]],
 ) -> None:
     def ask(runtime: Replica) -> str:
         if key_of(runtime) == SLOW.key:
@@ -109,7 +108,7 @@ def test_a_runtime_that_breaks_its_contract_costs_only_its_own_answer(
     until(lambda: list(collector.answers()), lambda keys: keys == [QUICK.key])
 
 
-def test_a_round_is_told_when_all_have_answered(collect: Callable[..., Collector[Any]]) -> None:
+def test_a_round_is_told_when_all_have_answered(collect: Callable[..., Collector[InstanceKey, Replica, Any]]) -> None:
     rounds: list[int] = []
     collect(lambda runtime: 1, on_round=lambda answers: rounds.append(len(answers)))
     until(lambda: 2 in rounds)

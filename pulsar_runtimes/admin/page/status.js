@@ -80,12 +80,17 @@ function idOf(one) {
   return `${one.tenant}/${one.namespace}/${one.name}`;
 }
 
+/** With the worker: two may each have an instance of that number, of a function of their command lines. */
+function keyOf(one, instance) {
+  return `${idOf(one)}:${instance.instanceId}@${instance.workerId}`;
+}
+
 /** Messages in a second, from what this and the last different answer have counted. */
 function takeRates(told) {
   const seen = new Set();
   for (const one of told.functions) {
     for (const instance of one.instances) {
-      const key = `${idOf(one)}:${instance.instanceId}`;
+      const key = keyOf(one, instance);
       const now = instance.figures;
       if (!now) continue;
       seen.add(key);
@@ -106,7 +111,7 @@ function takeRates(told) {
 }
 
 function rateOf(one, instance, name) {
-  const rate = instance.figures && rates.get(`${idOf(one)}:${instance.instanceId}`);
+  const rate = instance.figures && rates.get(keyOf(one, instance));
   return rate ? rate[name] : null;
 }
 
@@ -155,7 +160,7 @@ function functionState(one) {
 
 // Rows
 
-const COLUMNS = ["In / s", "Done / s", "Latency", "Exceptions", "Restarts", "Memory"];
+const COLUMNS = ["In / s", "Done / s", "Backlog", "Latency", "Exceptions", "Restarts", "Memory"];
 
 function makeRow(id) {
   const row = element("tr");
@@ -207,6 +212,7 @@ function showRow(one, summary, kept) {
   const texts = [
     shortNumber(summary.receivedRate),
     shortNumber(summary.processedRate),
+    shortNumber(one.backlog),
     milliseconds(summary.latency),
     shortNumber(summary.exceptions),
     shortNumber(summary.restarts),
@@ -218,7 +224,7 @@ function showRow(one, summary, kept) {
 
 // Instances of a function that is open
 
-const FACTS = ["For", "In / s", "Done / s", "Received", "Done", "Exceptions", "Latency", "Last message", "Restarts", "Memory"];
+const FACTS = ["Worker", "For", "In / s", "Done / s", "Received", "Done", "Exceptions", "Latency", "Last message", "Restarts", "Memory"];
 
 function makeInstance(number) {
   const box = element("section", "instance");
@@ -240,19 +246,22 @@ function makeInstance(number) {
 
 function showInstances(one, kept) {
   const place = kept.more.firstChild;
-  for (const instance of one.instances) {
-    let shown = kept.instances.get(instance.instanceId);
+  const keys = new Set();
+  one.instances.forEach((instance, index) => {
+    const key = keyOf(one, instance);
+    keys.add(key);
+    let shown = kept.instances.get(key);
     if (!shown) {
       shown = makeInstance(instance.instanceId);
-      kept.instances.set(instance.instanceId, shown);
-      place.append(shown.box);
+      kept.instances.set(key, shown);
     }
+    if (place.children[index] !== shown.box) place.insertBefore(shown.box, place.children[index] || null);
     showInstance(one, instance, shown);
-  }
-  for (const [number, shown] of kept.instances) {
-    if (!one.instances.some((instance) => instance.instanceId === number)) {
+  });
+  for (const [key, shown] of kept.instances) {
+    if (!keys.has(key)) {
       shown.box.remove();
-      kept.instances.delete(number);
+      kept.instances.delete(key);
     }
   }
 }
@@ -263,6 +272,7 @@ function showInstance(one, instance, shown) {
   setClass(shown.pill, `state ${stateOf(instance)}`.trim());
   setText(shown.pill, instance.state);
   const texts = [
+    instance.workerId || "–",
     instance.sinceMs ? duration(overview.timestampMs - instance.sinceMs) : "–",
     shortNumber(rateOf(one, instance, "receivedRate")),
     shortNumber(rateOf(one, instance, "processedRate")),
@@ -325,6 +335,7 @@ function show() {
   setText(byId("worker"), `${worker.workerId} · version ${worker.version} · ${worker.runtime} runtime · up ${duration(overview.timestampMs - worker.startedMs)}`);
   const all = functions.map((one) => ({ id: idOf(one), one, summary: summaryOf(one) }));
   showTotals(all);
+  showWorkers(functions);
   const wanted = byId("filter").value.trim().toLowerCase();
   const onlyTroubled = byId("troubled").checked;
   const fitting = all.filter(({ id, summary }) => id.toLowerCase().includes(wanted) && (!onlyTroubled || summary.trouble));
@@ -386,6 +397,24 @@ function showTotals(all) {
   totals.forEach(([, text, bad], index) => {
     setText(list.children[index].lastChild, text);
     setClass(list.children[index], bad ? "bad" : "");
+  });
+}
+
+/** One worker needs no list. */
+function showWorkers(functions) {
+  const list = byId("workers");
+  list.hidden = overview.workers.length < 2;
+  const running = new Map();
+  for (const { workerId, state } of functions.flatMap((one) => one.instances)) {
+    if (state === "running") running.set(workerId, (running.get(workerId) || 0) + 1);
+  }
+  while (list.children.length > overview.workers.length) list.lastChild.remove();
+  overview.workers.forEach(({ workerId, leads, problem }, index) => {
+    const item = list.children[index] || list.appendChild(element("li"));
+    const marks = [workerId === overview.worker.workerId ? "this one" : "", leads ? "leads" : ""].filter(Boolean);
+    const told = problem || `${whole.format(running.get(workerId) || 0)} running`;
+    setText(item, `${workerId}${marks.length ? ` (${marks.join(", ")})` : ""}: ${told}`);
+    setClass(item, problem ? "bad" : "");
   });
 }
 
