@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.daemon import Ran
 from tests.standalone import standalone
+from tests.standalone.distribution import fetch_connector
 from tests.standalone.requirement import or_skip
 from tests.standalone.standalone import Standalone
 from tests.waiting import until
@@ -105,6 +106,39 @@ def test_a_function_lives_on_the_worker_of_apache_pulsar(functions: Pfrun, topic
 
     assert functions("delete", *NAMED) == Ran(0, "public/default/excl: deleted\n", "")
     assert functions("status", *NAMED) == Ran(2, "", "public/default/excl: Function excl doesn't exist\n")
+
+
+def test_sinks_and_sources_of_a_directory_are_applied_there_as_well(
+    functions: Pfrun, topic: Topic, place: Path
+) -> None:
+    archive = or_skip(lambda: fetch_connector(os.environ))
+    files: dict[str, dict[str, object]] = {
+        "sources/people": {"topicName": topic("people"), "configs": {"sleepBetweenMessages": 1000}},
+        "sinks/printer": {"inputs": [topic("people")], "sourceSubscriptionName": "printer"},
+    }
+
+    def write(path: str, **more: object) -> None:
+        file = place / "all" / f"{path}.yml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        config = {"name": file.stem, "archive": str(archive), **files[path], **more}
+        file.write_text(json.dumps({"resources": {"cpu": 0.1, "ram": 128 << 20}, **config}))
+
+    for path in files:
+        write(path)
+    apply = ("apply", "-f", "all")
+    told = "public/default/people: created\npublic/default/printer: created\n"
+    assert functions(*apply).err == told
+    assert functions(*apply) == Ran(0, "nothing to do\n", "")
+    write("sinks/printer", parallelism=2)
+    ran = functions(*apply)
+    assert (ran.code, ran.err) == (0, "public/default/printer: updated\n")
+    assert ran.out.endswith("public/default/printer  update  parallelism\n")
+    assert functions(*apply).out == "nothing to do\n"
+    (place / "all" / "sinks" / "printer.yml").unlink()
+    ran = functions(*apply, "--prune", "--yes")
+    assert ran.out.endswith("sink  public/default/printer  delete\n")
+    assert ran == Ran(0, ran.out, "public/default/printer: deleted\n")
+    assert functions(*apply, "--prune").out == "nothing to do\n"
 
 
 def _await(functions: Pfrun, state: str) -> None:
