@@ -19,6 +19,10 @@ _THREADS = 4
 _IDLE_SECONDS = 30.0
 _MOST_TOPICS = 100
 _MISSING = 404
+_MOST_REPEATS = 3
+_SIMPLE = re.compile(r"(?:[\w/:.-]|\.[*+])*")
+"""What a pattern may consist of to be looked for here: a match of it takes little time, whatever the names are."""
+
 _PARTITION = re.compile(r"-partition-\d+$")
 _log = logging.getLogger(__name__)
 
@@ -112,12 +116,11 @@ def _topics(brokers: Brokers, function: FunctionSpec) -> Iterator[str]:
 
 
 def _matching(brokers: Brokers, pattern: str) -> list[str]:
-    """The topics of a pattern's namespace that it means, and none where they are too many to ask for."""
+    """The topics of a pattern's namespace that it means; none where they are too many, or it is intricate."""
     domain, _, rest = pattern.partition("://")
-    try:
-        expression = re.compile(rest)
-    except re.error:
-        return []
+    if not _SIMPLE.fullmatch(rest) or sum(map(rest.count, "*+")) > _MOST_REPEATS:
+        return []  # it is a user's, and a bad one would hold up the whole worker for as long as he likes
+    expression = re.compile(rest)
     listed = brokers.get(f"/admin/v2/{domain}/{namespace_path(pattern)}")
     names = [str(name) for name in listed] if isinstance(listed, list) else []
     found = [name for name in names if expression.fullmatch(_PARTITION.sub("", name.partition("://")[2]))]

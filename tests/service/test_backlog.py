@@ -92,6 +92,14 @@ def test_a_pattern_means_the_topics_that_it_fits(known: Known) -> None:
     until(backlogs.backlogs, lambda seen: seen == {function.key: 3})
 
 
+@pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*.*b", "in-(one|two)", "in-[0-9]+"])
+def test_an_intricate_pattern_is_never_tried(known: Known, pattern: str) -> None:
+    function = reading("in", pattern=pattern)
+    brokers = Brokers({f"{PLACE}/in/stats": stats(1)})
+    until(known(function, brokers).backlogs, lambda seen: seen == {function.key: 1})
+    assert PLACE not in brokers.asked
+
+
 @pytest.mark.parametrize("answer", [MetadataError("nobody answers"), AdminError(401, "who"), stats(1, "another"), []])
 def test_what_no_broker_tells_is_not_known(known: Known, answer: Any) -> None:
     brokers = Brokers({f"{PLACE}/in/stats": answer})
