@@ -22,6 +22,7 @@ from pulsar_runtimes.service.cluster import Cadence, Cluster
 from pulsar_runtimes.service.fetched_packages import FetchedPackages
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
+from pulsar_runtimes.service.own_packages import OwnPackages
 from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
@@ -78,15 +79,24 @@ class FunctionWorker:
         self._open.callback(client.close)
         peers = HttpPeers(config.own_client_auth, scheme="http" if self._tls is None else "https")
         self._open.callback(peers.close)
-        cluster = self._join(client.get(), peers, scheduler)
+        names = TopicNames.from_config(config)
+        admin = self._brokers_admin(names)
+        brokers = self._broker_packages(admin)
+        cluster = self._join(client.get(), peers, scheduler, names, admin)
         packages = PackageStore(worker.state_dir / "packages")
-        fetched = FetchedPackages(packages, UrlRules.from_config(config), self._broker_packages())
+        fetched = FetchedPackages(packages, UrlRules.from_config(config), brokers)
         service = FunctionService(
-            worker, cluster, packages, client=client.get, state_url=worker.state_url, fetched=fetched
+            worker,
+            cluster,
+            packages,
+            client=client.get,
+            state_url=worker.state_url,
+            fetched=fetched,
+            own=None if brokers is None else OwnPackages(brokers, names.metadata),
         )
         self._open.callback(cluster.stop)
         cluster.start(service.take)
-        service.remove_unused_packages()
+        service.inventory.remove_unused(brokers=False)
         self._cluster = cluster
         metrics = MetricsPage(worker, config.pulsar_functions_cluster or "standalone")
         self._open.callback(metrics.stop)
@@ -104,10 +114,10 @@ class FunctionWorker:
         server.start()
         self._servers.append(server)
 
-    def _join(self, client: Any, peers: HttpPeers, scheduler: Scheduler) -> Cluster:
+    def _join(
+        self, client: Any, peers: HttpPeers, scheduler: Scheduler, names: TopicNames, admin: AdminClient | None
+    ) -> Cluster:
         config, limits = self._worker.config, self._worker.broker_limits
-        names = TopicNames.from_config(config)
-        admin = self._brokers_admin(names)
         worker_id = config.worker_id
         port = config.worker_port if self._tls is None else config.worker_port_tls
         me = Member(worker_id, config.worker_hostname.strip() or "localhost", port or 0)
@@ -134,13 +144,17 @@ class FunctionWorker:
             compact=None if admin is None else partial(_compact, admin, names, config),
         )
 
-    def _broker_packages(self) -> BrokerPackages | None:
+    def _broker_packages(self, admin: AdminClient | None) -> BrokerPackages | None:
+        """Where the brokers are to keep what is uploaded. ``ConfigError`` when they cannot."""
         config = self._worker.config
-        if not (config.functions_worker_enable_package_management and config.pulsar_web_service_url):
+        if not config.functions_worker_enable_package_management:
             return None
-        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
-        self._open.callback(admin.close)
-        return BrokerPackages(admin)
+        if admin is None:
+            key, text = "functionsWorkerEnablePackageManagement", "needs the packages service of a real Apache Pulsar"
+            raise ConfigError(Problem(key, f"{text}; this broker has none, so it must be false", config.file))
+        packages = BrokerPackages(admin)
+        packages.check()
+        return packages
 
     def _brokers_admin(self, names: TopicNames) -> AdminClient | None:
         config = self._worker.config

@@ -166,6 +166,20 @@ class Cluster:
     def registrations(self) -> Mapping[FunctionKey, Registration]:
         return self._registrations.registrations()
 
+    def meant(self) -> list[Registration]:
+        """Every registration, and those that an instance is assigned with, which may be older."""
+        assigned = (each.registration for each in self.assignments().values())
+        found = [*self.registrations().values(), *(each for each in assigned if isinstance(each, Registration))]
+        return list({(each.key, each.version): each for each in found}.values())
+
+    def unreadable(self) -> set[FunctionKey]:
+        """The functions that this version cannot read."""
+        assigned = (each.registration for each in self.assignments().values())
+        return {
+            *self._registrations.unreadable(),
+            *(each.key for each in assigned if not isinstance(each, Registration)),
+        }
+
     def assignments(self) -> Mapping[InstanceKey, Assignment]:
         return self._assignments.assignments()
 

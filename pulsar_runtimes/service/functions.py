@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -29,9 +29,12 @@ from .component import FUNCTIONS, Component
 from .errors import NotFoundError, NotReadyError, RefusedError
 from .fetched_packages import FetchedPackages
 from .function_state import StateAccess
+from .own_packages import OwnPackages
+from .package_inventory import PackageInventory, Uses
 from .package_urls import UrlRules, is_package_name
 from .packages import PackageStore
 from .trigger import trigger
+from .uploaded_packages import NOWHERE, Keeping, Upload, UploadedPackages
 
 Seen = tuple[int, InstanceStatus | None, bool]
 """An instance's number, what is seen of it (``None``: it is not there), and whether somebody stopped it."""
@@ -43,7 +46,7 @@ _LOOK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 
-class Record(Protocol):
+class Record(Uses, Protocol):
     """The state of record. What ``put`` and ``delete`` have done is durable when they return.
 
     Whoever keeps it calls :meth:`FunctionService.take` with what this worker is to run.
@@ -55,14 +58,6 @@ class Record(Protocol):
 
     def delete(self, registration: Registration) -> None:
         """Forget the function. The version is that of the deletion, above the one that is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A package that came with a request."""
-
-    content: BinaryIO
-    file_name: str
 
 
 class FunctionService:
@@ -84,15 +79,18 @@ class FunctionService:
         state_url: str = "",
         clock: Callable[[], float] = time.time,
         fetched: FetchedPackages | None = None,
+        own: OwnPackages | None = None,
     ) -> None:
         """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions.
 
-        ``fetched`` is by default without the brokers' packages.
+        ``fetched`` is by default without the brokers' packages; with ``own`` the brokers keep what is uploaded.
         """
         self.component = FUNCTIONS
         self.worker = worker
         self.packages = packages
         self.fetched = fetched or FetchedPackages(packages, UrlRules.from_config(worker.config))
+        self.inventory = PackageInventory(packages, self.fetched, own, record, worker)
+        self._uploads = UploadedPackages(packages, self.fetched, own)
         self._record = record
         self._client = client
         self._clock = clock
@@ -129,16 +127,6 @@ class FunctionService:
     def problem(self, key: FunctionKey) -> str:
         """Why a function cannot be run by this worker, empty when nothing is known against it."""
         return self._problems.get(key, "")
-
-    def remove_unused_packages(self) -> None:
-        """Throw away what nothing registered means any more. Only while nothing runs that may need it."""
-        for package in self.packages.unused(self._used_packages()):
-            self.packages.remove(package)
-
-    def _used_packages(self) -> set[str]:
-        registrations = self._record.registrations().values()
-        used = {location.path for each in registrations for location in (each.package, each.transform_package)}
-        return (used | self.fetched.kept_for(used)) - {""}
 
     # What there is
 
@@ -212,7 +200,7 @@ class FunctionService:
             if found is None:
                 raise NotFoundError(f"{path} is not available")
             return found.path.open("rb")
-        if path in self._used_packages():
+        if path in self.inventory.used():
             return self.fetched.path(PackageLocation(path)).open("rb")
         return self.fetched.open(path)
 
@@ -230,14 +218,16 @@ class FunctionService:
         """Register a new component and run it. The names in ``key`` count, not those in ``config``."""
         self._refuse_existing(key)
         function = self.component.parse(key, config)
-        # Both may take minutes, in which other changes go on.
-        package = self._keep(function.package, upload, url)
-        transform = self._keep_transform(function.transform_package)
-        with self._changing:
-            self._refuse_existing(key)
-            function = self._admit(function, package, transform)
-            created_ms = int(self._clock() * 1000)
-            self._record.put(Registration(function, package, transform_package=transform, created_ms=created_ms))
+        with self._uploads.request() as keeping:
+            # Both may take minutes, in which other changes go on.
+            transform = self._keep_transform(function.transform_package)
+            package = self._keep(keeping, key, function.package, upload, url)
+            with self._changing:
+                self._refuse_existing(key)
+                function = self._admit(function, package, transform)
+                created_ms = int(self._clock() * 1000)
+                keeping.register()
+                self._record.put(Registration(function, package, transform_package=transform, created_ms=created_ms))
 
     def _refuse_existing(self, key: FunctionKey) -> None:
         if self._find(key) is not None:
@@ -247,36 +237,56 @@ class FunctionService:
         """Change a component. What ``config`` does not name stays, and so does the package when none is given."""
         if self._find(key) is None:
             raise RefusedError(self.component.missing(key.name))
-        self._changeable(key)
-        given = self._keep(_builtin_in(config), upload, url) if upload or url.strip() else None
-        wanted = str(config.get("transformFunction") or "") if self.component.type is ComponentType.SINK else ""
-        transform_given = self._keep_transform(wanted)
-        with self._changing:
-            before = self._changeable(key)
-            build = self.component.build
-            existing = build(before.function)
-            merged = self.component.merge(existing, config)
-            if given is not None:
-                merged.pop("archive", None)
-            elif config.get("jar") and _builtin_in(config):
-                merged["jar"] = config["jar"]
-            if before.transform_package.path:
-                merged.setdefault("transformFunction", before.transform_package.path)
-            function = self.component.carry_over(before.function, self.component.parse(key, merged))
-            package, transform = before.package, before.transform_package
-            if given is not None:
-                package = given
-            elif function.package.startswith(BUILTIN):
-                package = PackageLocation(function.package)
-            elif package.path.startswith(BUILTIN):
-                function = replace(function, builtin=before.function.builtin)
-            if wanted:
-                transform = transform_given
-            after = replace(before, package=package, transform_package=transform, version=before.version + 1)
-            same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
-            if build(function) == existing and same_code and not url.strip():
-                raise RefusedError("Update contains no change")
-            self._record.put(replace(after, function=self._admit(function, package, transform)))
+        before = self._changeable(key)
+        with self._uploads.request() as keeping:
+            given = None
+            wanted = str(config.get("transformFunction") or "") if self.component.type is ComponentType.SINK else ""
+            transform = self._keep_transform(wanted)
+            if upload or url.strip():
+                given = self._keep(keeping, key, _builtin_in(config), upload, url, before.package)
+            with self._changing:
+                before = self._changeable(key)
+                after = self._changed(before, config, given, transform if wanted else None, anew=bool(url.strip()))
+                keeping.register()
+                self._record.put(after)
+            self._uploads.replaced(before.package, after.package, key, self.inventory.used())
+
+    def _changed(
+        self,
+        before: Registration,
+        config: Mapping[str, Any],
+        given: PackageLocation | None,
+        transform_given: PackageLocation | None,
+        *,
+        anew: bool,
+    ) -> Registration:
+        """``before`` with the changes of ``config``; ``RefusedError`` when there are none, unless it is ``anew``."""
+        build = self.component.build
+        existing = build(before.function)
+        merged = self.component.merge(existing, config)
+        if given is not None:
+            merged.pop("archive", None)
+        elif config.get("jar") and _builtin_in(config):
+            merged["jar"] = config["jar"]
+        if before.transform_package.path:
+            merged.setdefault("transformFunction", before.transform_package.path)
+        function = self.component.carry_over(before.function, self.component.parse(before.key, merged))
+        package, transform = before.package, before.transform_package
+        if given is not None:
+            package = given
+        elif function.package.startswith(BUILTIN):
+            package = PackageLocation(function.package)
+        elif package.path.startswith(BUILTIN):
+            function = replace(function, builtin=before.function.builtin)
+        if transform_given is not None:
+            transform = transform_given
+        same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
+        if build(function) == existing and same_code and not anew:
+            raise RefusedError("Update contains no change")
+        function = self._admit(function, package, transform)
+        return replace(
+            before, function=function, package=package, transform_package=transform, version=before.version + 1
+        )
 
     def deregister(self, key: FunctionKey) -> None:
         """Stop a component and forget it, and its state when none of its instances is there any more.
@@ -286,8 +296,15 @@ class FunctionService:
         with self._changing:
             registration = self._changeable(key)
             self._record.delete(replace(registration, version=registration.version + 1))
+        self._uploads.forget(registration.package, key, self._used_without(registration))
         if self.state.enabled:
             self._forget_state(key)
+
+    def _used_without(self, gone: Registration) -> set[str]:
+        """What packages are used when that function is gone, whose instances may still be assigned."""
+        used = {path for path, keys in self.inventory.used().items() if set(keys) - {gone.key}}
+        now = self._record.registrations().get(gone.key)
+        return used if now is None else {*used, now.package.path}
 
     def _forget_state(self, key: FunctionKey) -> None:
         """Instances that are still there would bring it back. The wait is for them alone: other changes go on."""
@@ -323,8 +340,16 @@ class FunctionService:
 
     # What comes with a request
 
-    def _keep(self, package: str, upload: Upload | None, url: str) -> PackageLocation:
-        """Where the code is from now on. ``package`` names it when it is built in."""
+    def _keep(
+        self,
+        keeping: Keeping,
+        key: FunctionKey,
+        package: str,
+        upload: Upload | None,
+        url: str,
+        before: PackageLocation = NOWHERE,
+    ) -> PackageLocation:
+        """Where the code is from now on. ``package`` names it when it is built in; ``before`` is where it was."""
         title = self.component.title
         if package.startswith(BUILTIN):
             if upload or url.strip():
@@ -334,7 +359,7 @@ class FunctionService:
             return self.fetched.register(self.component.type, url)
         if upload is None:
             raise RefusedError(f"{title} package is not provided")
-        return self.packages.add(upload.content, upload.file_name)
+        return keeping.add(self.component.type, key, upload, before)
 
     def _keep_transform(self, package: str) -> PackageLocation:
         """The same for the function that a sink applies to its input; no location when it has none."""
