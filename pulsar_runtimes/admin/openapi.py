@@ -123,6 +123,7 @@ def _function_operations() -> Iterator[tuple[str, str, Operation]]:
     age = _query("olderThanSeconds", COUNT)
     kept = _json("The packages that are kept here and by the brokers; pfrun's own", many(ref("KeptPackage")))
     yield "get", f"{_FUNCTIONS}/packages", kept | {"parameters": [age]}
+    yield "get", f"{_FUNCTIONS}/packages/in-use", _json("The files that instances here were made from", many(TEXT))
     removal = _json("Remove the packages that nothing needs; pfrun's own", ref("PackageRemoval"))
     yield "post", f"{_FUNCTIONS}/packages/gc", removal | {"parameters": [age, _query("dryRun", FLAG)]}
     state = f"{_FUNCTION}/state/{{state_key}}"

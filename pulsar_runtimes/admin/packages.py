@@ -29,11 +29,15 @@ class PackageRoutes:
         """Below ``/admin/v3/functions``, before the routes of functions."""
         return [
             GuardedRoute("/packages", answering(self._list), "GET", Operation.LIST_PACKAGES),
+            GuardedRoute("/packages/in-use", answering(self._in_use), "GET", Operation.LIST_PACKAGES),
             GuardedRoute("/packages/gc", answering(self._remove), "POST", Operation.REMOVE_PACKAGES),
         ]
 
     def _list(self, request: Request) -> list[dict[str, Any]]:
         return [_form(package) for package in self._inventory.packages(_seconds(request))]
+
+    def _in_use(self, request: Request) -> list[str]:
+        return self._inventory.files_in_use()
 
     def _remove(self, request: Request) -> dict[str, Any]:
         dry_run = _flag(request, "dryRun")

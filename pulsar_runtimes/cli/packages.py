@@ -22,7 +22,7 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _USES = {
     "running": "(instances of an earlier version)",
     "new": "(nothing; too new to be removed)",
-    "unknown": "(perhaps a function of a newer pfrun)",
+    "unknown": "(perhaps something; the worker cannot tell)",
     "unused": "nothing",
 }
 

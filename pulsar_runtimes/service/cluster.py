@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,9 @@ class Peers(Protocol):
 
     def send_change(self, leader: Member, registration: Registration, *, delete: bool) -> None:
         """Have the leader write a change. ``RefusedError`` or ``NotReadyError`` as it answers."""
+
+    def files_in_use(self, worker: Member) -> Collection[str]:
+        """The files that a worker's instances were made from. ``PfrunError`` when it does not tell."""
 
 
 class Cluster:
@@ -179,6 +182,11 @@ class Cluster:
             *self._registrations.unreadable(),
             *(each.key for each in assigned if not isinstance(each, Registration)),
         }
+
+    def files_elsewhere(self) -> set[str]:
+        """The files that the instances of other workers were made from. ``PfrunError`` when one does not tell."""
+        others = [member for member in self.members() if member != self.me]
+        return {file for member in others for file in self._peers.files_in_use(member)}
 
     def assignments(self) -> Mapping[InstanceKey, Assignment]:
         return self._assignments.assignments()

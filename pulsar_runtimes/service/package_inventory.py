@@ -35,11 +35,11 @@ class Use(enum.Enum):
     REGISTERED = "registered"
     """A function is registered with it, or an instance assigned with it."""
     RUNNING = "running"
-    """Instances on this worker run it, of a version that is not registered any more."""
+    """Instances run it, of a version that is not registered any more."""
     NEW = "new"
     """It may belong to a registration that is under way, or instances of the version before may still run it."""
     UNKNOWN = "unknown"
-    """It may be that of a function that this version of pfrun cannot read."""
+    """Something may need it: a function that this version of pfrun cannot read, or a worker that does not answer."""
     UNUSED = "unused"
 
 
@@ -74,6 +74,9 @@ class Uses(Protocol):
     def unreadable(self) -> Collection[FunctionKey]:
         """The functions that this version cannot read."""
 
+    def files_elsewhere(self) -> Collection[str]:
+        """The files that the instances of other workers were made from. ``PfrunError`` when one does not tell."""
+
 
 class InUse(Protocol):
     """What runs here."""
@@ -102,6 +105,10 @@ class PackageInventory:
                 for path in filter(None, (location.path, location.path and self._fetched.kept_for(location.path))):
                     found.setdefault(path, set()).add(registration.key)
         return found
+
+    def files_in_use(self) -> list[str]:
+        """The files that the instances of this worker were made from, or are to be; others ask for them."""
+        return sorted(filter(None, self._in_use.files_in_use()))
 
     def packages(self, older_than_seconds: float = YOUNG_SECONDS) -> list[KeptPackage]:
         """All of them. ``PfrunError`` when the brokers do not tell."""
@@ -141,6 +148,14 @@ class PackageInventory:
         under_way = self._own.names_under_way() if self._own is not None else frozenset()
         unreadable = {str(key) for key in self._uses.unreadable()}
         running, used = set(self._in_use.files_in_use()), self.used()
+        needed = {file.path for file in files if file.path.as_uri() in used or str(file.path) in running} | new_files
+        all_told = True
+        if any(file.path not in needed for file in files):  # else the other workers need not be asked
+            try:
+                running.update(self._uses.files_elsewhere())
+            except PfrunError as error:
+                _log.warning("packages that seem to be unused stay: %s", error)
+                all_told = False
 
         found = []
         for file in files:
@@ -149,7 +164,7 @@ class PackageInventory:
                 registered=bool(functions),
                 running=str(file.path) in running,
                 new=file.path in new_files,
-                unknown=bool(unreadable),
+                unknown=bool(unreadable) or not all_told,
             )
             found.append((_of_directory(file, functions, use), partial(self._store.remove, file)))
         replaced = _replaced(own, used)

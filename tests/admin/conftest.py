@@ -63,6 +63,9 @@ class Kept:
     def unreadable(self) -> set[FunctionKey]:
         return set()
 
+    def files_elsewhere(self) -> set[str]:
+        return set()
+
     def put(self, registration: Registration) -> None:
         self.by_key[registration.key] = registration
         self.give(registration.key)

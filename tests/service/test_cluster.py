@@ -100,6 +100,9 @@ class Post:
         self.sent.append((leader, registration, delete))
         self.act(registration, delete)
 
+    def files_in_use(self, worker: Member) -> list[str]:
+        return [f"/{worker.worker_id}/f.py"]
+
 
 class Scene:
     def __init__(self, leader: Member | None, *members: Member, **cadence: float) -> None:

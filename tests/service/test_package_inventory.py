@@ -33,6 +33,8 @@ class Bench:
     registrations: list[Registration] = field(default_factory=list)
     newer: set[FunctionKey] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    elsewhere: set[str] | None = field(default_factory=set)
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.brokers = MemoryBrokers()
@@ -49,6 +51,12 @@ class Bench:
 
     def files_in_use(self) -> set[str]:
         return self.files
+
+    def files_elsewhere(self) -> set[str]:
+        self.asked += 1
+        if self.elsewhere is None:
+            raise PfrunError("worker w2 does not answer")
+        return self.elsewhere
 
     def keep(self, content: bytes, *, old: bool = True) -> Path:
         """A package of the directory."""
@@ -177,6 +185,23 @@ def test_nothing_goes_that_may_be_of_a_function_that_cannot_be_read(bench: Bench
     bench.newer.add(KEY)
     assert bench.uses() == {path: Use.UNKNOWN, name: Use.UNKNOWN, other: Use.UNUSED}
     assert bench.remove() == {other}
+
+
+def test_other_workers_may_run_what_is_in_this_directory(bench: Bench) -> None:
+    one, other = bench.keep(b"one"), bench.keep(b"other")
+    bench.elsewhere = {str(one)}
+    assert bench.uses() == {str(one): Use.RUNNING, str(other): Use.UNUSED}
+    bench.elsewhere = None
+    assert bench.uses() == {str(one): Use.UNKNOWN, str(other): Use.UNKNOWN}
+    assert bench.remove() == set()
+
+
+def test_other_workers_are_asked_only_when_that_matters(bench: Bench) -> None:
+    bench.register(bench.keep(b"code").as_uri())
+    bench.keep(b"new", old=False)
+    bench.elsewhere = None
+    assert set(bench.uses().values()) == {Use.REGISTERED, Use.NEW}
+    assert bench.asked == 0
 
 
 def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
