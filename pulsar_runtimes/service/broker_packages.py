@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from pulsar_runtimes.metadata.admin_client import AdminClient, AdminError
@@ -18,6 +18,14 @@ from .errors import NotFoundError, RefusedError
 
 _NAME = re.compile(r"(function|sink|source)://([^/@]+)/([^/@]+)/([^/@]+)(?:@([^/@]+))?")
 _API = "/admin/v3/packages"
+
+_LOST_RACE = "Failed to create parent dirs"
+"""What brokers that keep packages in a file system say when two requests for a new directory meet: even a look makes
+one. Nothing was done then."""
+
+_MOST_TRIES = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class BrokerPackages:
     def check(self) -> None:
         """``ConfigError`` when the brokers keep no packages."""
         try:
-            self._client.get(f"{_API}/function/public/default")
+            _again(lambda: self._client.get(f"{_API}/function/public/default"))
         except AdminError as error:
             if error.status != 503:
                 raise
@@ -51,20 +59,26 @@ class BrokerPackages:
     def download(self, name: str, target: BinaryIO, max_bytes: int) -> None:
         """Write the package to ``target``. ``RefusedError`` as well for one that is too large."""
         with _telling(name):
-            self._client.download(package_path(name), target, max_bytes)
+            _again(lambda: self._client.download(package_path(name), target, max_bytes))
 
     def upload(self, name: str, content: BinaryIO, file_name: str, properties: Mapping[str, str] | None = None) -> None:
         """Keep ``content`` under ``name``. ``RefusedError`` when there is one of that name and version."""
         note: dict[str, Any] = {"description": "", "contact": ""}
         if properties:
             note["properties"] = dict(properties)
+        path, parts = package_path(name), {"metadata": json.dumps(note)}
+
+        def upload() -> None:
+            content.seek(0)
+            self._client.upload(path, content, file_name, parts)
+
         with _telling(name):
-            self._client.upload(package_path(name), content, file_name, {"metadata": json.dumps(note)})
+            _again(upload)
 
     def note(self, name: str) -> PackageNote:
         """What is kept beside a package."""
         with _telling(name):
-            found = self._client.get(f"{package_path(name)}/metadata")
+            found = _again(lambda: self._client.get(f"{package_path(name)}/metadata"))
         found = found if isinstance(found, dict) else {}
         properties = found.get("properties") or {}
         created = found.get("createTime")
@@ -76,7 +90,7 @@ class BrokerPackages:
     def delete(self, name: str) -> None:
         """Delete one version of a package."""
         with _telling(name):
-            self._client.delete(package_path(name))
+            _again(lambda: self._client.delete(package_path(name)))
 
     def names(self, kind: str, tenant: str, namespace: str) -> list[str]:
         """The names of a namespace's packages; ``kind`` is ``function``, ``sink`` or ``source``."""
@@ -87,8 +101,9 @@ class BrokerPackages:
         return self._list(kind, tenant, namespace, name)
 
     def _list(self, *parts: str) -> list[str]:
+        path = "/".join([_API, *(quote(part, safe="") for part in parts)])
         with _telling("/".join(parts)):
-            found = self._client.get("/".join([_API, *(quote(part, safe="") for part in parts)]))
+            found = _again(lambda: self._client.get(path))
         return [str(each) for each in found] if isinstance(found, list) else []
 
     def namespaces(self) -> list[tuple[str, str]]:
@@ -98,6 +113,17 @@ class BrokerPackages:
             found = [each for tenant in tenants for each in self._client.get(f"/admin/v2/namespaces/{tenant}") or []]
         pairs = (str(each).split("/") for each in found)
         return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
+
+
+def _again(ask: Callable[[], T]) -> T:
+    """What ``ask`` gives, asked again when it only met another request."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return ask()
+        except AdminError as error:
+            if _LOST_RACE not in error.reason:
+                raise
+    return ask()
 
 
 @contextlib.contextmanager

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from pulsar_runtimes.dropin import SCRIPT
 from pulsar_runtimes.metadata.admin_client import AdminClient
 from pulsar_runtimes.service.broker_packages import BrokerPackages
 from tests.cluster.conftest import FUNCTIONS, Node, await_spread
 from tests.cluster.test_workers import config
+from tests.standalone import standalone
+from tests.standalone.requirement import or_skip
 from tests.standalone.standalone import Standalone
 from tests.waiting import until
 from tests.workers import SAMPLES
@@ -120,13 +124,40 @@ def test_a_package_whose_broker_is_away_is_a_problem_until_it_is_back(
     await_spread(nodes[0], {"f": 1}, {nodes[0].name})
 
 
-def test_pulsar_admin_can_fetch_what_pfrun_gave(
-    cluster: Cluster, topic: Callable[[str], str], pulsar_standalone: Standalone
-) -> None:
-    """As a worker of Apache Pulsar does: it knows the name alone."""
-    nodes = cluster(1, functionsWorkerEnablePackageManagement=True)
-    nodes[0].register("f", **config(topic, "f", 1))
-    (own,) = packages(nodes[0], "brokers")
-    path = own["name"].replace("://", "/").replace("@", "/")
-    answer = httpx.get(f"{pulsar_standalone.admin_url}/admin/v3/packages/{path}", timeout=30)
-    assert answer.content == SAMPLES.read_bytes()
+def test_a_worker_of_apache_pulsar_runs_what_pfrun_was_given(pulsar_home: Path, tmp_path: Path) -> None:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PULSAR_HOME": str(pulsar_home),
+    }
+    settings: dict[str, Any] = {"functionsWorkerEnablePackageManagement": True}
+    more = {"functionRuntimeFactoryConfigs": {"pythonInstanceLocation": str(SCRIPT)}}
+    with ExitStack() as running:
+        java = or_skip(
+            lambda: standalone.start(
+                tmp_path / "pulsar",
+                pulsar_home,
+                environment,
+                functions_worker="process",
+                worker_settings=settings | more,
+                dies_with_caller=True,
+            )
+        )
+        running.callback(java.stop)
+        ours = {
+            "pulsarServiceUrl": java.service_url,
+            "pulsarWebServiceUrl": java.admin_url,
+            "functionRuntimeFactoryClassName": "process",
+        }
+        node = Node("pfrun-1", tmp_path, ours | settings)
+        running.callback(node.close)
+        node.start()
+        node.await_up()
+        node.register("f", **config(lambda name: f"persistent://public/default/{name}", "f", 2))
+        owners = until(node.assignments, lambda found: len(found) == 2, seconds=60)
+        assert len(set(owners.values())) == 2
+        until(lambda: node.running("f"), lambda count: count == 2, seconds=120)
+        (own,) = packages(node, "brokers")
+        (copy,) = (tmp_path / "pulsar" / "download").rglob("samples.py")
+        assert copy.read_bytes() == SAMPLES.read_bytes()
+        assert own["functions"] == ["public/default/f"]
+        assert collect(node) == []

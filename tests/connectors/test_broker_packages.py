@@ -6,6 +6,7 @@ import contextlib
 import io
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,17 @@ def test_the_next_broker_is_asked_when_one_is_away(pulsar_standalone: Standalone
     host = pulsar_standalone.admin_url.removeprefix("http://")
     with contextlib.closing(AdminClient(f"http://127.0.0.1:1,{host}")) as client:
         give_and_have(BrokerPackages(client), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.standalone
+def test_looks_that_meet_at_the_brokers_all_have_their_answer(pulsar_standalone: Standalone) -> None:
+    with contextlib.closing(AdminClient(pulsar_standalone.admin_url)) as client, ThreadPoolExecutor(8) as pool:
+        packages = BrokerPackages(client)
+        for _ in range(20):
+            tenant = uuid.uuid4().hex
+            looks = [pool.submit(packages.names, "function", tenant, str(number % 3)) for number in range(8)]
+            assert [look.result() for look in looks] == [[]] * 8
 
 
 def test_brokers_that_are_away_are_told() -> None:
