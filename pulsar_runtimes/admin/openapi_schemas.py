@@ -90,7 +90,9 @@ def _package_schemas() -> dict[str, Schema]:
                 "use": {"type": "string", "enum": [each.value for each in Use]},
             }
         ),
-        "PackageRemoval": _object({"dryRun": FLAG, "removed": many(ref("KeptPackage")), "problems": many(TEXT)}),
+        "PackageRemoval": _object(
+            {"dryRun": FLAG, "removed": many(ref("KeptPackage")), "tooNew": COUNT, "problems": many(TEXT)}
+        ),
     }
 
 

@@ -43,7 +43,8 @@ class PackageRoutes:
         dry_run = _flag(request, "dryRun")
         removal = self._inventory.remove_unused(older_than_seconds=_seconds(request), dry_run=dry_run)
         removed = [_form(package) for package in removal.packages]
-        return {"dryRun": dry_run, "removed": removed, "problems": list(removal.problems)}
+        problems = list(removal.problems)
+        return {"dryRun": dry_run, "removed": removed, "tooNew": removal.too_new, "problems": problems}
 
 
 def _form(package: KeptPackage) -> dict[str, Any]:

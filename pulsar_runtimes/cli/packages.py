@@ -81,6 +81,8 @@ def gc(client: PackagesClient, dry_run: bool, older_than: int, output: str) -> i
         count = f"{len(removed)} package{'' if len(removed) == 1 else 's'}"
         done = "would be removed" if dry_run else "removed"
         click.echo(f"{count} {done}, {_size(sum(_bytes(each) for each in removed))}")
+        if isinstance(too_new := removal.get("tooNew"), int) and too_new:
+            click.echo(f"{too_new} more that nothing uses yet: too new, see --older-than")
     for problem in problems:
         click.echo(plain(problem), err=True)
     return 1 if problems else 0

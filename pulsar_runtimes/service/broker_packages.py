@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _LOST_RACE = "Failed to create parent dirs"
 one. Nothing was done then."""
 
 _MOST_TRIES = 5
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,12 +50,13 @@ class BrokerPackages:
         self._client = client
 
     def check(self) -> None:
-        """``ConfigError`` when the brokers keep no packages."""
+        """``ConfigError`` when the brokers keep no packages. Another refusal is logged, and may pass."""
         try:
             _again(lambda: self._client.get(f"{_API}/function/public/default"))
         except AdminError as error:
             if error.status != 503:
-                raise
+                _log.warning("whether the brokers keep packages cannot be told: %s", error)
+                return
             text = f"needs brokers that keep packages, with enablePackagesManagement=true; they say: {error.reason}"
             raise ConfigError(Problem("functionsWorkerEnablePackageManagement", text)) from None
 
@@ -102,8 +106,11 @@ class BrokerPackages:
 
     def _list(self, *parts: str) -> list[str]:
         path = "/".join([_API, *(quote(part, safe="") for part in parts)])
-        with _telling("/".join(parts)):
-            found = _again(lambda: self._client.get(path))
+        try:
+            with _telling("/".join(parts)):
+                found = _again(lambda: self._client.get(path))
+        except NotFoundError:  # so says one storage, where another gives an empty list
+            return []
         return [str(each) for each in found] if isinstance(found, list) else []
 
     def namespaces(self) -> list[tuple[str, str]]:

@@ -59,10 +59,11 @@ class KeptPackage:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was removed, or would be; and what could not be, with the reason."""
+    """What was removed, or would be; what could not be, with the reason; and how many were only too new for it."""
 
     packages: tuple[KeptPackage, ...]
     problems: tuple[str, ...] = ()
+    too_new: int = 0
 
 
 class Uses(Protocol):
@@ -122,8 +123,9 @@ class PackageInventory:
         A package that belongs to a change on this worker is spared however young it may be; the seconds are for
         changes on other workers. ``PfrunError`` when the brokers do not tell what they keep.
         """
-        removed, problems = [], []
+        removed, problems, too_new = [], [], 0
         for kept, remove in self._look(older_than_seconds, brokers=brokers):
+            too_new += kept.use is Use.NEW
             if kept.use is not Use.UNUSED:
                 continue
             try:
@@ -135,7 +137,7 @@ class PackageInventory:
             self._fetched.forget_lost()
         for problem in problems:
             _log.warning("%s", problem)
-        return Removal(tuple(removed), tuple(problems))
+        return Removal(tuple(removed), tuple(problems), too_new)
 
     def _look(self, older_than_seconds: float, *, brokers: bool) -> list[tuple[KeptPackage, partial[bool]]]:
         """Each package with what removes it. First what there is, then who needs it: what comes between is no loss."""

@@ -226,7 +226,7 @@ def test_a_clean_up_tells_what_it_would_do_and_does_it(api: Api, code: Callable[
     api.call("POST", PATH, code("1"), functionConfig=FUNCTION)
     api.call("PUT", PATH, code("2"), functionConfig={})
     until(lambda: packages(api), lambda found: sum(each["use"] == "running" for each in found) == 0)
-    assert collect(api, "") == {"dryRun": False, "removed": [], "problems": []}
+    assert collect(api, "") == {"dryRun": False, "removed": [], "tooNew": 2, "problems": []}
     told = collect(api, "olderThanSeconds=0&dryRun=true")
     assert (told["dryRun"], len(told["removed"]), len(packages(api))) == (True, 2, 4)
     assert {each["use"] for each in told["removed"]} == {"unused"}
