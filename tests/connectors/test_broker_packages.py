@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from pulsar_runtimes.metadata.admin_client import AdminClient
-from pulsar_runtimes.model.errors import PfrunError
+from pulsar_runtimes.model.errors import ConfigError, PfrunError
 from pulsar_runtimes.model.function import ComponentType
 from pulsar_runtimes.model.names import FunctionKey
 from pulsar_runtimes.service.broker_packages import BrokerPackages, package_path
 from pulsar_runtimes.service.errors import NotFoundError, RefusedError
 from pulsar_runtimes.service.own_packages import OwnPackages
+from tests.cli.functions.fake_worker import FakeWorker
 from tests.service.memory_brokers import MemoryBrokers
 from tests.standalone.standalone import Standalone
 
@@ -136,6 +137,27 @@ def test_brokers_that_are_away_are_told() -> None:
             with pytest.raises(PfrunError, match=rf"^{name}: .*answers: ") as caught:
                 ask()
             assert type(caught.value) is PfrunError
+
+
+def test_brokers_that_keep_no_packages_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    with FakeWorker() as broker, contextlib.closing(AdminClient(broker.url)) as client:
+        broker.answers(503, {"reason": "Package Management Service is not enabled in the broker."})
+        with pytest.raises(ConfigError, match=r"with enablePackagesManagement=true; they say: .* is not enabled"):
+            BrokerPackages(client).check()
+        assert caplog.text == ""
+        broker.answers(500, {"reason": "out of order"})
+        BrokerPackages(client).check()
+        assert "cannot be told" in caplog.text
+        assert "out of order" in caplog.text
+
+
+def test_who_only_meets_another_request_asks_again_but_not_for_ever() -> None:
+    with FakeWorker() as broker, contextlib.closing(AdminClient(broker.url)) as client:
+        broker.answers(500, {"reason": "Failed to create parent dirs for function/a"})
+        content = io.BytesIO(b"code")
+        with pytest.raises(RefusedError, match="Failed to create parent dirs"):
+            BrokerPackages(client).upload("function://a/b/c@1", content, "f.py")
+        assert [asked.parts()["file"][2] for asked in broker.asked] == [b"code"] * 5
 
 
 @pytest.mark.parametrize(
