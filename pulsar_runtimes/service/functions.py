@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -249,7 +250,7 @@ class FunctionService:
                 after = self._changed(before, config, given, transform if wanted else None, anew=bool(url.strip()))
                 keeping.register()
                 self._record.put(after)
-            self._uploads.replaced(before.package, after.package, key, self.inventory.used())
+            self._uploads.replaced(before.package, after.package, key, self.inventory.used)
 
     def _changed(
         self,
@@ -296,7 +297,7 @@ class FunctionService:
         with self._changing:
             registration = self._changeable(key)
             self._record.delete(replace(registration, version=registration.version + 1))
-        self._uploads.forget(registration.package, key, self._used_without(registration))
+        self._uploads.forget(registration.package, key, partial(self._used_without, registration))
         if self.state.enabled:
             self._forget_state(key)
 

@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -66,18 +67,18 @@ class OwnPackages:
         self._brokers = brokers
         self._record = record
         self._lock = threading.Lock()
-        self._under_way: set[str] = set()
+        self._under_way: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def under_way(self, name: str) -> Iterator[None]:
         """Meanwhile nobody here takes ``name`` for unused."""
         with self._lock:
-            self._under_way.add(name)
+            self._under_way[name] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._under_way.discard(name)
+                self._under_way -= Counter([name])
 
     def names_under_way(self) -> frozenset[str]:
         """What belongs to registrations that are not finished."""

@@ -7,7 +7,7 @@ brokers know, and every worker fetches that once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,9 @@ from .own_packages import OwnPackages, own_digest
 from .packages import PackageStore
 
 NOWHERE = PackageLocation()
+
+Used = Callable[[], Collection[str]]
+"""Which locations are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,17 @@ class UploadedPackages:
                 keeping.take_back()
                 raise
 
-    def replaced(
-        self, before: PackageLocation, after: PackageLocation, key: FunctionKey, used: Collection[str]
-    ) -> None:
+    def replaced(self, before: PackageLocation, after: PackageLocation, key: FunctionKey, used: Used) -> None:
         """Forget what is older than the package ``before``, which instances may still run while ``after`` comes."""
         if self._own is not None and before.path != after.path and own_digest(before.path):
-            self._own.remove_before(before.path, key, used)
+            self._own.remove_before(before.path, key, used())
 
-    def forget(self, location: PackageLocation, key: FunctionKey, used: Collection[str]) -> None:
+    def forget(self, location: PackageLocation, key: FunctionKey, used: Used) -> None:
         """Forget the package of a function that is gone, and those that it had before."""
         if self._own is not None and own_digest(location.path):
-            self._own.remove_before(location.path, key, used)
-            if location.path not in used:
+            needed = used()
+            self._own.remove_before(location.path, key, needed)
+            if location.path not in needed:
                 self._own.remove_quietly(location.path)
 
 

@@ -161,6 +161,8 @@ def test_what_gave_way_to_a_new_package_is_as_new_as_that(bench: Bench) -> None:
 def test_what_is_being_given_is_not_removed_however_old_it_is_to_be(bench: Bench) -> None:
     name = bench.give("a")
     with bench.own.under_way(name), bench.store.request():
+        with bench.own.under_way(name):
+            pass  # another request with the same one
         path = bench.keep(b"code", old=False)
         assert bench.remove(older_than_seconds=0) == set()
     assert bench.remove(older_than_seconds=0) == {name, str(path)}
