@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +236,51 @@ def test_a_clean_up_tells_what_it_would_do_and_does_it(api: Api, code: Callable[
     assert collect(api)["removed"] == told["removed"]
     assert {each["use"] for each in packages(api)} == {"registered"}
     until(lambda: running(api), bool)
+
+
+@pytest.mark.parametrize("with_brokers", [True, False], ids=["brokers", "directory"])
+def test_a_clean_up_takes_nothing_from_functions_that_come_and_go(
+    with_brokers: bool, serve: Serve, brokers: MemoryBrokers
+) -> None:
+    """All have one of two packages, so that one is registered while it is removed for another."""
+    brokers.clock_ms = 0
+    api = serve(brokers if with_brokers else None)
+    contents = [SAMPLES.read_bytes() + mark for mark in (b"# one\n", b"# two\n")]
+    ended = threading.Event()
+
+    def come_and_go(number: int) -> None:
+        path = f"/admin/v3/functions/public/default/f{number}"
+        for turn in range(8):
+            for method, content in (("POST", contents[turn % 2]), ("PUT", contents[(turn + 1) % 2])):
+                parts: dict[str, Any] = {
+                    "functionConfig": (None, json.dumps(FUNCTION)),
+                    "data": ("samples.py", content),
+                }
+                answer = api.http.request(method, path, files=parts)
+                assert answer.status_code == 204, answer.text
+                assert api.http.get(f"{path}/download").content == content
+                name = api.kept.by_key[FunctionKey("public", "default", f"f{number}")].package.path
+                assert not with_brokers or brokers.kept[name][0] == content
+            assert api.http.delete(path).status_code == 204
+
+    def clean_up() -> int:
+        count = 0
+        while not ended.is_set():
+            told = collect(api)
+            assert told["problems"] == []
+            count += len(told["removed"])
+        return count
+
+    with ThreadPoolExecutor(5) as pool:
+        cleaning = pool.submit(clean_up)
+        coming = [pool.submit(come_and_go, number) for number in range(4)]
+        try:
+            for each in coming:
+                each.result()
+        finally:
+            ended.set()
+        cleaning.result()
+    until(lambda: collect(api) and packages(api), lambda left: left == [])
 
 
 @pytest.mark.parametrize(
