@@ -23,6 +23,7 @@ from .instances import Instances
 from .openapi import openapi_routes
 from .operations import Operation
 from .overview import OverviewRoutes
+from .packages import PackageRoutes
 from .routes import GuardedRoute, all_routes, open_paths
 from .status_page import page_routes
 from .worker import WorkerRoutes, Workers
@@ -46,10 +47,11 @@ def build_app(
     functions = FunctionRoutes(instances, leader)
     older = FunctionRoutesV2(instances, leader)
     sinks, sources = ConnectorRoutes(instances, SINKS), ConnectorRoutes(instances, SOURCES)
+    packages = PackageRoutes(instances.service.inventory)
     worker = WorkerRoutes(instances.service, workers)
     app = Starlette(
         routes=[
-            Mount("/admin/v3/functions", routes=functions.routes()),
+            Mount("/admin/v3/functions", routes=[*packages.routes(), *functions.routes()]),
             *(Mount(f"/admin/v3/{name}", routes=sinks.routes()) for name in ("sinks", "sink")),
             *(Mount(f"/admin/v3/{name}", routes=sources.routes()) for name in ("sources", "source")),
             *(Mount(f"/admin/{form}functions", routes=older.routes()) for form in ("v2/", "")),

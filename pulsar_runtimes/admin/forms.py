@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from pulsar_runtimes.service.errors import RefusedError
-from pulsar_runtimes.service.functions import Upload
+from pulsar_runtimes.service.uploaded_packages import Upload
 
 LARGEST_PACKAGE_BYTES = 2 << 30
 LARGEST_TEXT_BYTES = 5 << 20

@@ -24,6 +24,7 @@ from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.leftovers import REQUEST_SECONDS, Cleaner
 from pulsar_runtimes.service.metrics import MetricsPage
 from pulsar_runtimes.service.neighbours import Neighbours
+from pulsar_runtimes.service.own_packages import OwnPackages
 from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
@@ -87,10 +88,13 @@ class FunctionWorker:
         self._open.callback(client.close)
         peers = HttpPeers(config.own_client_auth, scheme="http" if self._tls is None else "https")
         self._open.callback(peers.close)
-        cluster = self._join(client.get(), peers, scheduler)
+        names = TopicNames.from_config(config)
+        admin = self._brokers_admin(names)
+        brokers = self._broker_packages(admin)
+        cluster = self._join(client.get(), peers, scheduler, names, admin)
         packages = PackageStore(worker.state_dir / "packages")
-        fetched = FetchedPackages(packages, UrlRules.from_config(config), self._broker_packages())
-        brokers = self._quick_admin()
+        fetched = FetchedPackages(packages, UrlRules.from_config(config), brokers)
+        quick = self._quick_admin()
         service = FunctionService(
             worker,
             cluster,
@@ -98,12 +102,13 @@ class FunctionWorker:
             client=client.get,
             state_url=worker.state_url,
             fetched=fetched,
-            cleaner=Cleaner(brokers),
+            cleaner=Cleaner(quick),
+            own=None if brokers is None else OwnPackages(brokers, names.metadata),
         )
         self._open.callback(cluster.stop)
         opening.awaited = "what is registered, which it reads, and a worker that leads"
         cluster.start(service.take)
-        service.remove_unused_packages()
+        service.inventory.remove_unused(brokers=False)
         self._cluster = cluster
         label = config.pulsar_functions_cluster or "standalone"
         metrics = MetricsPage(worker, label, lambda: service.specs() if cluster.leads else None)
@@ -111,7 +116,7 @@ class FunctionWorker:
         metrics.start()
         instances = Instances(service, cluster.me, cluster.owner, peers)
         neighbours = Neighbours(cluster.me, cluster.members, peers.overview)
-        backlogs = Backlogs(brokers, service.specs)
+        backlogs = Backlogs(quick, service.specs)
         for collector in (neighbours, backlogs):
             self._open.callback(collector.stop)
             collector.start()
@@ -127,10 +132,10 @@ class FunctionWorker:
         server.start()
         self._servers.append(server)
 
-    def _join(self, client: Any, peers: HttpPeers, scheduler: Scheduler) -> Cluster:
+    def _join(
+        self, client: Any, peers: HttpPeers, scheduler: Scheduler, names: TopicNames, admin: AdminClient | None
+    ) -> Cluster:
         config, limits = self._worker.config, self._worker.broker_limits
-        names = TopicNames.from_config(config)
-        admin = self._brokers_admin(names)
         worker_id = config.worker_id
         port = config.worker_port if self._tls is None else config.worker_port_tls
         me = Member(worker_id, config.worker_hostname.strip() or "localhost", port or 0)
@@ -158,13 +163,17 @@ class FunctionWorker:
             compact=None if admin is None else partial(_compact, admin, names, config),
         )
 
-    def _broker_packages(self) -> BrokerPackages | None:
+    def _broker_packages(self, admin: AdminClient | None) -> BrokerPackages | None:
+        """Where the brokers are to keep what is uploaded. ``ConfigError`` when they cannot."""
         config = self._worker.config
-        if not (config.functions_worker_enable_package_management and config.pulsar_web_service_url):
+        if not config.functions_worker_enable_package_management:
             return None
-        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
-        self._open.callback(admin.close)
-        return BrokerPackages(admin)
+        if admin is None:
+            key, text = "functionsWorkerEnablePackageManagement", "needs the packages service of a real Apache Pulsar"
+            raise ConfigError(Problem(key, f"{text}; this broker has none, so it must be false", config.file))
+        packages = BrokerPackages(admin)
+        packages.check()
+        return packages
 
     def _quick_admin(self) -> AdminClient | None:
         """The brokers' admin API for requests that somebody waits for; ``None`` where they have none."""

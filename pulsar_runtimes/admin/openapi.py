@@ -122,6 +122,12 @@ def _function_operations() -> Iterator[tuple[str, str, Operation]]:
     package = {"parameters": [_query("transform-function", FLAG)]}
     yield "get", f"{_FUNCTION}/download", _raw("The package of the function, or that of a sink's function") | package
     yield from _package_operations(_FUNCTIONS, nothing_status="204")
+    age = _query("olderThanSeconds", COUNT)
+    kept = _json("The packages that are kept here and by the brokers; pfrun's own", many(ref("KeptPackage")))
+    yield "get", f"{_FUNCTIONS}/packages", kept | {"parameters": [age]}
+    yield "get", f"{_FUNCTIONS}/packages/in-use", _json("The files that instances here were made from", many(TEXT))
+    removal = _json("Remove the packages that nothing needs; pfrun's own", ref("PackageRemoval"))
+    yield "post", f"{_FUNCTIONS}/packages/gc", removal | {"parameters": [age, _query("dryRun", FLAG)]}
     state = f"{_FUNCTION}/state/{{state_key}}"
     yield "get", state, _json("A value of the function's state", {"type": "object"})
     put_state = _json("Set a value of the function's state", nothing, 413)

@@ -13,6 +13,7 @@ from pulsar_runtimes.model.function import (
     SubscriptionPosition,
 )
 from pulsar_runtimes.model.status import State
+from pulsar_runtimes.service.package_inventory import Place, Use
 
 Schema = dict[str, Any]
 
@@ -71,6 +72,27 @@ def schemas() -> dict[str, Schema]:
         **_connector_status_schemas(),
         **_stats_schemas(),
         **_overview_schemas(),
+        **_package_schemas(),
+    }
+
+
+def _package_schemas() -> dict[str, Schema]:
+    return {
+        "KeptPackage": _object(
+            {
+                "place": {"type": "string", "enum": [each.value for each in Place]},
+                "name": {"type": "string", "description": "A path on the worker, or the name that the brokers know."},
+                "sha256": TEXT,
+                "fileName": TEXT,
+                "sizeBytes": COUNT,
+                "keptSinceMs": TIME_MS,
+                "functions": many(TEXT),
+                "use": {"type": "string", "enum": [each.value for each in Use]},
+            }
+        ),
+        "PackageRemoval": _object(
+            {"dryRun": FLAG, "removed": many(ref("KeptPackage")), "tooNew": COUNT, "problems": many(TEXT)}
+        ),
     }
 
 

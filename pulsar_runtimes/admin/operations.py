@@ -61,6 +61,8 @@ class Operation(enum.Enum):
 
     DOWNLOAD_PATH = "download a package by its path"
     UPLOAD = "upload a package"
+    LIST_PACKAGES = "list what packages are kept"
+    REMOVE_PACKAGES = "remove packages that nothing needs"
     LIST_BUILTIN_FUNCTIONS = "list built-in functions"
     LIST_CONNECTORS = "list connectors"
     RELOAD_BUILTINS = "reload what is built in"
@@ -99,6 +101,8 @@ NEEDS: Mapping[Operation, Need] = {
     Operation.DOWNLOAD: Need.NAMESPACE,
     Operation.DOWNLOAD_PATH: Need.PACKAGE,
     Operation.UPLOAD: Need.SUPER_USER,
+    Operation.LIST_PACKAGES: Need.SUPER_USER,
+    Operation.REMOVE_PACKAGES: Need.SUPER_USER,
     Operation.LIST_BUILTIN_FUNCTIONS: Need.SUPER_USER,
     Operation.LIST_CONNECTORS: Need.KNOWN,
     Operation.RELOAD_BUILTINS: Need.SUPER_USER,

@@ -20,6 +20,7 @@ COMMANDS = {
     "start": "Run a worker with its functions until it is told to stop.",
     "localrun": "Run one function, with the flags of pulsar-admin.",
     "functions": "Create, change and watch the functions of a running worker.",
+    "packages": "List the packages of a running worker, and remove unused ones.",
     "check": "Tell whether start would work, and start nothing.",
     "render": "Print what start would launch, and start nothing.",
     "diff": "Compare what runs on Kubernetes with what start would make.",

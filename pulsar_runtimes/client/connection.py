@@ -70,9 +70,11 @@ class Connection:
             self._read(answer)
             return answer
 
-    def ask_json(self, path: str, *, about: str = "") -> Any:
+    def ask_json(
+        self, path: str, *, about: str = "", method: str = "GET", query: Mapping[str, str] | None = None
+    ) -> Any:
         """The JSON at ``path``."""
-        answer = self.ask("GET", path, about=about)
+        answer = self.ask(method, path, about=about, query=query)
         try:
             return answer.json()
         except ValueError:

@@ -32,7 +32,7 @@ EACH_CONNECTION = "certificates are looked at again for each connection"
 NO_SASL = "pfrun has no SASL authentication"
 NO_METADATA = "pfrun has no use for it"
 NO_METADATA_STORE = "pfrun uses no metadata store"
-NO_PACKAGES = "pfrun keeps packages in its state directory"
+NO_PACKAGES = "pfrun keeps packages in its state directory, or in the packages service of the brokers"
 NO_UPLOAD = "built-in archives are read where they are"
 NO_CLASS_LOADING = "pfrun loads no class of a package; it reads its types only"
 NO_BOOKKEEPER = "pfrun uses no BookKeeper"
@@ -180,7 +180,7 @@ class WorkerSettings:
     functions_worker_enable_package_management: bool = key(
         "functionsWorkerEnablePackageManagement",
         False,
-        note="packages may be named as function://...; uploaded ones stay in the state directory all the same",
+        note="uploaded packages are kept by the brokers, and packages may be named as function://...; with workerPort",
     )
     upload_builtin_sinks_sources: bool = key("uploadBuiltinSinksSources", True, _NO, NO_UPLOAD)
     connectors_directory: str = key("connectorsDirectory", "./connectors")

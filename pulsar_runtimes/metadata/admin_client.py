@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,38 +74,50 @@ class AdminClient:
 
     def download(self, path: str, target: BinaryIO, max_bytes: int) -> None:
         """Write what is at ``path`` to ``target``; errors as :meth:`get` has them, and for more than ``max_bytes``."""
-        url, headers = f"{self._bases[0]}{path}", self._headers()
-        try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                with self._client.stream("GET", url, headers=headers) as answer:
-                    if answer.has_redirect_location:
-                        url = str(answer.url.join(answer.headers["location"]))
-                        continue
-                    if not answer.is_success:
-                        answer.read()
-                        raise AdminError(answer.status_code, f"GET {url}: {answer.status_code}: {_reason(answer)}")
-                    size = 0
-                    for chunk in answer.iter_bytes():
-                        size += len(chunk)
-                        if size > max_bytes:
-                            raise AdminError(413, f"GET {url}: is larger than {max_bytes} bytes")
-                        target.write(chunk)
-                    return
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise MetadataError(f"GET {url}: no broker answers: {error or type(error).__name__}") from None
+        self._first_that_answers("GET", path, lambda url: self._download(url, target, max_bytes))
+
+    def _download(self, url: str, target: BinaryIO, max_bytes: int) -> None:
+        headers = self._headers()
+        for _ in range(_MOST_REDIRECTS + 1):
+            with self._client.stream("GET", url, headers=headers) as answer:
+                if answer.has_redirect_location:
+                    url = str(answer.url.join(answer.headers["location"]))
+                    continue
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal("GET", answer)
+                size = 0
+                for chunk in answer.iter_bytes():
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise AdminError(413, f"GET {url}: is larger than {max_bytes} bytes")
+                    target.write(chunk)
+                return
         raise MetadataError(f"GET {url}: more than {_MOST_REDIRECTS} redirects")
 
     def upload(self, path: str, content: BinaryIO, file_name: str, texts: Mapping[str, str]) -> None:
         """Post ``content`` as the part ``file`` of a form, beside ``texts`` in JSON; errors as with :meth:`get`."""
         parts: list[tuple[str, Any]] = [(name, (None, text, "application/json")) for name, text in texts.items()]
-        url = f"{self._bases[0]}{path}"
-        try:
-            files = [*parts, ("file", (file_name, content))]
+        files = [*parts, ("file", (file_name, content))]
+
+        def post(url: str) -> None:
             answer = self._client.post(url, files=files, headers=self._headers(), follow_redirects=False)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise MetadataError(f"POST {url}: no broker answers: {error or type(error).__name__}") from None
-        if not answer.is_success:
-            raise AdminError(answer.status_code, f"POST {url}: {answer.status_code}: {_reason(answer)}")
+            if not answer.is_success:
+                raise _refusal("POST", answer)
+
+        self._first_that_answers("POST", path, post)
+
+    def _first_that_answers(self, method: str, path: str, act: Callable[[str], None]) -> None:
+        """``act`` on the first broker that a connection can be made to; nothing was sent to those before it."""
+        for number, base in enumerate(self._bases, 1):
+            try:
+                act(f"{base}{path}")
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if not isinstance(error, httpx.ConnectError) or number == len(self._bases):
+                    why = str(error) or type(error).__name__
+                    raise MetadataError(f"{method} {base}{path}: no broker answers: {why}") from None
+            else:
+                return
 
     def _ask(self, method: str, path: str, body: Any = None, files: Mapping[str, Any] | None = None) -> Any:
         failure: Exception | None = None
@@ -121,8 +133,7 @@ class AdminClient:
                 break
             if answer.is_success:
                 return answer.json() if _is_json(answer) else None
-            reason = _reason(answer)
-            raise AdminError(answer.status_code, f"{method} {answer.url}: {answer.status_code}: {reason}", reason)
+            raise _refusal(method, answer)
         why = str(failure) or type(failure).__name__
         raise MetadataError(f"{method} {self._bases[0]}{path}: nobody answers: {why}") from None
 
@@ -179,6 +190,11 @@ def _tls(auth: ClientAuth) -> ssl.SSLContext:
 
 def _is_json(answer: httpx.Response) -> bool:
     return bool(answer.content) and "json" in answer.headers.get("content-type", "")
+
+
+def _refusal(method: str, answer: httpx.Response) -> AdminError:
+    reason = _reason(answer)
+    return AdminError(answer.status_code, f"{method} {answer.url}: {answer.status_code}: {reason}", reason)
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,9 @@ class Peers(Protocol):
 
     def send_change(self, leader: Member, registration: Registration, *, delete: bool) -> None:
         """Have the leader write a change. ``RefusedError`` or ``NotReadyError`` as it answers."""
+
+    def files_in_use(self, worker: Member) -> Collection[str]:
+        """The files that a worker's instances were made from. ``PfrunError`` when it does not tell."""
 
 
 class Cluster:
@@ -171,6 +174,25 @@ class Cluster:
 
     def registrations(self) -> Mapping[FunctionKey, Registration]:
         return self._registrations.registrations()
+
+    def meant(self) -> list[Registration]:
+        """Every registration, and those that an instance is assigned with, which may be older."""
+        assigned = (each.registration for each in self.assignments().values())
+        found = [*self.registrations().values(), *(each for each in assigned if isinstance(each, Registration))]
+        return list({(each.key, each.version): each for each in found}.values())
+
+    def unreadable(self) -> set[FunctionKey]:
+        """The functions that this version cannot read."""
+        assigned = (each.registration for each in self.assignments().values())
+        return {
+            *self._registrations.unreadable(),
+            *(each.key for each in assigned if not isinstance(each, Registration)),
+        }
+
+    def files_elsewhere(self) -> set[str]:
+        """The files that the instances of other workers were made from. ``PfrunError`` when one does not tell."""
+        others = [member for member in self.members() if member != self.me]
+        return {file for member in others for file in self._peers.files_in_use(member)}
 
     def assignments(self) -> Mapping[InstanceKey, Assignment]:
         return self._assignments.assignments()

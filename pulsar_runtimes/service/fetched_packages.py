@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -23,6 +23,7 @@ from pulsar_runtimes.model.registration import PackageLocation
 
 from .broker_packages import BrokerPackages
 from .errors import RefusedError
+from .own_packages import own_digest
 from .package_fetch import FetchLimits, fetch_package
 from .package_urls import REFUSED, UrlRules, is_package_name
 from .packages import PackageStore
@@ -84,7 +85,8 @@ class FetchedPackages:
         kept = self._kept(url)
         if kept is None or not self._store.has(kept) or not _means(location, kept):
             # A redirect of one that was registered is followed within what the rules are now, for either kind.
-            kept = self._fetch(url, _file_name(url), lambda target: target == url or self._allows_any(target))
+            name = location.original_file_name if own_digest(url) else ""
+            kept = self._fetch(url, name or _file_name(url), lambda target: target == url or self._allows_any(target))
             if not _means(location, kept):
                 _log.warning("%s: is not what it was when it was registered", url)
         return self._store.path(kept)
@@ -92,22 +94,40 @@ class FetchedPackages:
     def _allows_any(self, url: str) -> bool:
         return any(self._rules.allows(kind, url) for kind in (ComponentType.FUNCTION, ComponentType.SINK))
 
-    def kept_for(self, urls: Iterable[str]) -> set[str]:
-        """Where the store has what was fetched for ``urls``."""
-        return {kept.path for url in urls if (kept := self._kept(url)) is not None}
+    def kept_for(self, url: str) -> str:
+        """Where the store has what was fetched for ``url``, empty when it has not."""
+        kept = self._kept(url)
+        return kept.path if kept is not None else ""
 
     def _fetch(self, url: str, name: str, allows: Callable[[str], bool]) -> PackageLocation:
         with tempfile.TemporaryFile() as content:
             self.copy(url, content, allows)
             content.seek(0)
-            kept = self._store.add(content, name)
+            with self._store.request():
+                kept = self._store.add(content, name)
+                if not _digest(kept).startswith(own_digest(url)):
+                    told = f"the SHA-256 of its content is {_digest(kept)}"
+                    raise PfrunError(f"{url}: is not what was registered: {told}")
+                self.keep_for(url, kept)
+        return kept
+
+    def keep_for(self, url: str, kept: PackageLocation) -> None:
+        """Note that ``kept``, in the store, is what is at ``url``. ``PfrunError`` when that cannot be written."""
         note = self._note(url)
         try:
             note.parent.mkdir(mode=0o700, exist_ok=True)
-            note.write_text(json.dumps({"path": kept.path}))
+            with tempfile.NamedTemporaryFile("w", prefix=".", dir=note.parent, delete=False) as text:
+                text.write(json.dumps({"path": kept.path}))
+            Path(text.name).replace(note)
         except OSError as error:
             raise PfrunError(f"{note}: cannot be written: {error.strerror or error}") from error
-        return kept
+
+    def forget_lost(self) -> None:
+        """Forget where things were that the store has no more."""
+        for note in self._notes.glob("[0-9a-f]*"):
+            kept = _read(note)
+            if kept is not None and not self._store.has(kept):
+                note.unlink(missing_ok=True)
 
     def open(self, url: str) -> BinaryIO:
         """What is at ``url``, as a file of its own. ``RefusedError`` where a component must not come from, either."""
@@ -133,23 +153,38 @@ class FetchedPackages:
         else:
             fetch_package(url, target, allows, self._limits)
 
+    @property
+    def _notes(self) -> Path:
+        return self._store.directory / "urls"
+
     def _note(self, url: str) -> Path:
-        return self._store.directory / "urls" / hashlib.sha256(url.encode()).hexdigest()
+        return self._notes / hashlib.sha256(url.encode()).hexdigest()
 
     def _kept(self, url: str) -> PackageLocation | None:
-        try:
-            return PackageLocation(str(json.loads(self._note(url).read_text())["path"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _read(self._note(url))
+
+
+def _read(note: Path) -> PackageLocation | None:
+    try:
+        return PackageLocation(str(json.loads(note.read_text())["path"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(kept: PackageLocation) -> str:
+    return PurePosixPath(urlsplit(kept.path).path).parent.name
 
 
 def _mark(kept: PackageLocation) -> str:
     """The beginning of the content's digest."""
-    return PurePosixPath(urlsplit(kept.path).path).parent.name[:_MARK_LENGTH]
+    return _digest(kept)[:_MARK_LENGTH]
 
 
 def _means(location: PackageLocation, kept: PackageLocation) -> bool:
     """Whether ``kept`` is what was registered; a worker of Apache Pulsar does not tell."""
+    own = own_digest(location.path)
+    if own:
+        return _digest(kept).startswith(own)
     mark = _MARKED.match(location.original_file_name)
     return mark is None or mark[1] == _mark(kept)
 

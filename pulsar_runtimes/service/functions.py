@@ -12,15 +12,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
 from pulsar_runtimes.model.component import BUILTIN, component_of
 from pulsar_runtimes.model.errors import AdmissionError, PfrunError
-from pulsar_runtimes.model.function import ComponentType, FunctionSpec, InstanceSpec
+from pulsar_runtimes.model.function import ComponentType, FunctionSpec
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
-from pulsar_runtimes.model.registration import FunctionAuth, PackageLocation, Registration, can_change, change
+from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
 from pulsar_runtimes.runtimes.base import LogPart
 from pulsar_runtimes.worker.worker import Worker
@@ -29,10 +30,14 @@ from .component import FUNCTIONS, Component
 from .errors import NotFoundError, NotReadyError, RefusedError
 from .fetched_packages import FetchedPackages
 from .function_state import StateAccess
+from .function_tokens import FunctionTokens, auth_data
 from .leftovers import Cleaner
+from .own_packages import OwnPackages
+from .package_inventory import PackageInventory, Uses
 from .package_urls import UrlRules, is_package_name
 from .packages import PackageStore
 from .trigger import trigger
+from .uploaded_packages import NOWHERE, Keeping, Upload, UploadedPackages
 
 Seen = tuple[int, InstanceStatus | None, bool]
 """An instance's number, what is seen of it (``None``: it is not there), and whether somebody stopped it."""
@@ -44,7 +49,7 @@ _LOOK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 
-class Record(Protocol):
+class Record(Uses, Protocol):
     """The state of record. What ``put`` and ``delete`` have done is durable when they return.
 
     Whoever keeps it calls :meth:`FunctionService.take` with what this worker is to run.
@@ -56,14 +61,6 @@ class Record(Protocol):
 
     def delete(self, registration: Registration) -> None:
         """Forget the function. The version is that of the deletion, above the one that is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A package that came with a request."""
-
-    content: BinaryIO
-    file_name: str
 
 
 class FunctionService:
@@ -86,16 +83,21 @@ class FunctionService:
         clock: Callable[[], float] = time.time,
         fetched: FetchedPackages | None = None,
         cleaner: Cleaner | None = None,
+        own: OwnPackages | None = None,
     ) -> None:
         """``client`` gives the worker's own Pulsar client; ``state_url`` names the state store of functions.
 
-        ``fetched`` is by default without the brokers' packages, ``cleaner`` without the brokers' admin API.
+        ``fetched`` is by default without the brokers' packages, ``cleaner`` without the brokers' admin API; with
+        ``own`` the brokers keep what is uploaded.
         """
         self.component = FUNCTIONS
         self.worker = worker
         self.packages = packages
         self.fetched = fetched or FetchedPackages(packages, UrlRules.from_config(worker.config))
         self._cleaner = cleaner or Cleaner()
+        self._tokens = FunctionTokens(worker)
+        self.inventory = PackageInventory(packages, self.fetched, own, record, worker)
+        self._uploads = UploadedPackages(packages, self.fetched, own)
         self._record = record
         self._client = client
         self._clock = clock
@@ -127,7 +129,7 @@ class FunctionService:
         try:
             function = self._placed(registration.function, registration.package, registration.transform_package)
             running = [each for each in numbers if not registration.is_stopped(each)]
-            self.worker.submit(function, only=running, auth_data=_auth_data(registration))
+            self.worker.submit(function, only=running, auth_data=auth_data(registration))
         except PfrunError as error:
             self._problems[key] = str(error)
             raise
@@ -140,16 +142,6 @@ class FunctionService:
     def problem(self, key: FunctionKey) -> str:
         """Why a function cannot be run by this worker, empty when nothing is known against it."""
         return self._problems.get(key, "")
-
-    def remove_unused_packages(self) -> None:
-        """Throw away what nothing registered means any more. Only while nothing runs that may need it."""
-        for package in self.packages.unused(self._used_packages()):
-            self.packages.remove(package)
-
-    def _used_packages(self) -> set[str]:
-        registrations = self._record.registrations().values()
-        used = {location.path for each in registrations for location in (each.package, each.transform_package)}
-        return (used | self.fetched.kept_for(used)) - {""}
 
     # What there is
 
@@ -227,7 +219,7 @@ class FunctionService:
             if found is None:
                 raise NotFoundError(f"{path} is not available")
             return found.path.open("rb")
-        if path in self._used_packages():
+        if path in self.inventory.used():
             return self.fetched.path(PackageLocation(path)).open("rb")
         return self.fetched.open(path)
 
@@ -254,15 +246,17 @@ class FunctionService:
         """
         self._refuse_existing(key)
         function = self.component.parse(key, config)
-        # Both may take minutes, in which other changes go on.
-        package = self._keep(function.package, upload, url)
-        transform = self._keep_transform(function.transform_package)
-        with self._changing:
-            self._refuse_existing(key)
-            function = self._admit(function, package, transform)
-            created_ms = int(self._clock() * 1000)
-            registration = Registration(function, package, transform_package=transform, created_ms=created_ms)
-            self._put_with_token(registration, token)
+        with self._uploads.request() as keeping:
+            # Both may take minutes, in which other changes go on.
+            transform = self._keep_transform(function.transform_package)
+            package = self._keep(keeping, key, function.package, upload, url)
+            with self._changing:
+                self._refuse_existing(key)
+                function = self._admit(function, package, transform)
+                created_ms = int(self._clock() * 1000)
+                keeping.register()
+                registration = Registration(function, package, transform_package=transform, created_ms=created_ms)
+                self._put(registration, token)
 
     def _refuse_existing(self, key: FunctionKey) -> None:
         if self._find(key) is not None:
@@ -283,72 +277,70 @@ class FunctionService:
         """
         if self._find(key) is None:
             raise RefusedError(self.component.missing(key.name))
-        self._changeable(key)
-        given = self._keep(_builtin_in(config), upload, url) if upload or url.strip() else None
-        wanted = str(config.get("transformFunction") or "") if self.component.type is ComponentType.SINK else ""
-        transform_given = self._keep_transform(wanted)
-        with self._changing:
-            before = self._changeable(key)
-            build = self.component.build
-            existing = build(before.function)
-            merged = self.component.merge(existing, config)
-            if given is not None:
-                merged.pop("archive", None)
-            elif config.get("jar") and _builtin_in(config):
-                merged["jar"] = config["jar"]
-            if before.transform_package.path:
-                merged.setdefault("transformFunction", before.transform_package.path)
-            function = self.component.carry_over(before.function, self.component.parse(key, merged))
-            package, transform = before.package, before.transform_package
-            if given is not None:
-                package = given
-            elif function.package.startswith(BUILTIN):
-                package = PackageLocation(function.package)
-            elif package.path.startswith(BUILTIN):
-                function = replace(function, builtin=before.function.builtin)
-            if wanted:
-                transform = transform_given
-            if build(replace(function, parallelism=before.function.parallelism)) == existing:
-                # What a config does not tell apart is no change either: instances that are there stay as they are.
-                function = replace(before.function, parallelism=function.parallelism)
-            after = replace(before, package=package, transform_package=transform, version=before.version + 1)
-            same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
-            if build(function) == existing and same_code and not url.strip() and token is None:
-                raise RefusedError("Update contains no change")
-            after = replace(after, function=self._admit(function, package, transform))
-            if token is None:
-                self._record.put(after)
-            else:
-                self._put_with_token(after, token)
+        before = self._changeable(key)
+        with self._uploads.request() as keeping:
+            given = None
+            wanted = str(config.get("transformFunction") or "") if self.component.type is ComponentType.SINK else ""
+            transform = self._keep_transform(wanted)
+            if upload or url.strip():
+                given = self._keep(keeping, key, _builtin_in(config), upload, url, before.package)
+            with self._changing:
+                before = self._changeable(key)
+                anew = bool(url.strip()) or token is not None
+                after = self._changed(before, config, given, transform if wanted else None, anew=anew)
+                keeping.register()
+                self._put(after, token)
+            self._uploads.replaced(before.package, after.package, key, self.inventory.used)
 
-    def _put_with_token(self, registration: Registration, token: str) -> None:
-        """Write it down with what the runtime keeps of ``token``, and keep nothing for one that is not written."""
-        before = registration.auth
-        kept = self._keep_token(registration, token)
+    def _changed(
+        self,
+        before: Registration,
+        config: Mapping[str, Any],
+        given: PackageLocation | None,
+        transform_given: PackageLocation | None,
+        *,
+        anew: bool,
+    ) -> Registration:
+        """``before`` with the changes of ``config``; ``RefusedError`` when there are none, unless it is ``anew``."""
+        build = self.component.build
+        existing = build(before.function)
+        merged = self.component.merge(existing, config)
+        if given is not None:
+            merged.pop("archive", None)
+        elif config.get("jar") and _builtin_in(config):
+            merged["jar"] = config["jar"]
+        if before.transform_package.path:
+            merged.setdefault("transformFunction", before.transform_package.path)
+        function = self.component.carry_over(before.function, self.component.parse(before.key, merged))
+        package, transform = before.package, before.transform_package
+        if given is not None:
+            package = given
+        elif function.package.startswith(BUILTIN):
+            package = PackageLocation(function.package)
+        elif package.path.startswith(BUILTIN):
+            function = replace(function, builtin=before.function.builtin)
+        if transform_given is not None:
+            transform = transform_given
+        if build(replace(function, parallelism=before.function.parallelism)) == existing:
+            # What a config does not tell apart is no change either: instances that are there stay as they are.
+            function = replace(before.function, parallelism=function.parallelism)
+        same_code = (package.path, transform.path) == (before.package.path, before.transform_package.path)
+        if build(function) == existing and same_code and not anew:
+            raise RefusedError("Update contains no change")
+        function = self._admit(function, package, transform)
+        return replace(
+            before, function=function, package=package, transform_package=transform, version=before.version + 1
+        )
+
+    def _put(self, registration: Registration, token: str | None) -> None:
+        """Write it down, with what is kept of ``token``; ``None`` changes nothing of that."""
+        kept = registration if token is None else self._tokens.keep(registration, token)
         try:
-            self._record.put(replace(registration, auth=FunctionAuth(kept.encode()) if kept else None))
+            self._record.put(kept)
         except PfrunError:
-            if kept and before is None:
-                self._forget_token(replace(registration, auth=FunctionAuth(kept.encode())))
+            if registration.auth is None:
+                self._tokens.forget(kept)
             raise
-
-    def _keep_token(self, registration: Registration, token: str) -> str:
-        if not (token or registration.auth):
-            return ""
-        return self.worker.factory.keep_token(self._instance(registration), token)
-
-    def _forget_token(self, registration: Registration) -> None:
-        """A failure is logged: the component is gone, and nobody would ask again."""
-        if registration.auth is None:
-            return
-        try:
-            self.worker.factory.forget_token(self._instance(registration))
-        except PfrunError as error:
-            _log.error("%s: what was kept of its token stays: %s", registration.key, error)
-
-    def _instance(self, registration: Registration) -> InstanceSpec:
-        """Any instance of it, as far as credentials matter: its code need not be there."""
-        return self.worker.plan(registration.function, _auth_data(registration))[0]
 
     def deregister(self, key: FunctionKey) -> None:
         """Stop a component and forget it; then its state and its subscriptions, when none of its instances is there.
@@ -358,13 +350,20 @@ class FunctionService:
         with self._changing:
             registration = self._changeable(key)
             self._record.delete(replace(registration, version=registration.version + 1))
+        self._uploads.forget(registration.package, key, partial(self._used_without, registration))
         function = registration.function
         if self.state.enabled or self._cleaner.has_work(function):
             self._await_end(key)
         if self.state.enabled:
             self._forget_state(key)
-        self._forget_token(registration)
+        self._tokens.forget(registration)
         self._cleaner.clean(function, is_back=lambda: self._find(key) is not None)
+
+    def _used_without(self, gone: Registration) -> set[str]:
+        """What packages are used when that function is gone, whose instances may still be assigned."""
+        used = {path for path, keys in self.inventory.used().items() if set(keys) - {gone.key}}
+        now = self._record.registrations().get(gone.key)
+        return used if now is None else {*used, now.package.path}
 
     def _await_end(self, key: FunctionKey) -> None:
         """Instances that are still there would bring back what is taken away. Other changes go on meanwhile."""
@@ -410,8 +409,16 @@ class FunctionService:
 
     # What comes with a request
 
-    def _keep(self, package: str, upload: Upload | None, url: str) -> PackageLocation:
-        """Where the code is from now on. ``package`` names it when it is built in."""
+    def _keep(
+        self,
+        keeping: Keeping,
+        key: FunctionKey,
+        package: str,
+        upload: Upload | None,
+        url: str,
+        before: PackageLocation = NOWHERE,
+    ) -> PackageLocation:
+        """Where the code is from now on. ``package`` names it when it is built in; ``before`` is where it was."""
         title = self.component.title
         if package.startswith(BUILTIN):
             if upload or url.strip():
@@ -421,7 +428,7 @@ class FunctionService:
             return self.fetched.register(self.component.type, url)
         if upload is None:
             raise RefusedError(f"{title} package is not provided")
-        return self.packages.add(upload.content, upload.file_name)
+        return keeping.add(self.component.type, key, upload, before)
 
     def _keep_transform(self, package: str) -> PackageLocation:
         """The same for the function that a sink applies to its input; no location when it has none."""
@@ -495,10 +502,6 @@ def _seen(registration: Registration, instances: Iterable[InstanceStatus]) -> li
         (number, by_number.get(number), registration.is_stopped(number))
         for number in range(registration.function.parallelism)
     ]
-
-
-def _auth_data(registration: Registration) -> str:
-    return registration.auth.data.decode(errors="replace") if registration.auth is not None else ""
 
 
 def _builtin_in(config: Mapping[str, Any]) -> str:

@@ -6,13 +6,15 @@ a worker of Apache Pulsar on the same machine can read as well.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import os
-import shutil
 import tempfile
+import threading
 import time
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,8 +24,11 @@ from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.registration import PackageLocation
 
 _CHUNK_BYTES = 1 << 20
-_YOUNG_SECONDS = 600.0
-"""A package that nothing uses is kept that long: it may belong to a registration that is under way."""
+YOUNG_SECONDS = 600.0
+"""A package that nothing uses is kept that long: it may belong to a registration that is under way elsewhere."""
+
+_CLOCK_SECONDS = 2.0
+"""What a file system's idea of the time may be behind."""
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
@@ -36,6 +41,8 @@ class Package:
     file_name: str
     size_bytes: int
     path: Path
+    kept_ns: int
+    """When it came, or somebody brought it again: nanoseconds since the epoch."""
 
 
 class PackageStore:
@@ -43,6 +50,20 @@ class PackageStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._lock = threading.Lock()
+        self._requests: list[float] = []
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Meanwhile nothing that is added counts as unused."""
+        began = time.time()
+        with self._lock:
+            self._requests.append(began)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._requests.remove(began)
 
     @property
     def directory(self) -> Path:
@@ -61,10 +82,11 @@ class PackageStore:
                 target = Path(incoming, safe_name(file_name))
                 digest = _copy(content, target)
                 kept = self._directory / digest / target.name
-                if not kept.is_file():
-                    kept.parent.mkdir(mode=0o700, exist_ok=True)
-                    target.replace(kept)
-                os.utime(kept)
+                with self._lock:  # not between the look of a clean-up and its removal
+                    if not kept.is_file():
+                        kept.parent.mkdir(mode=0o700, exist_ok=True)
+                        target.replace(kept)
+                    os.utime(kept)
         except OSError as error:
             raise PfrunError(f"{self._directory}: the package cannot be kept: {error.strerror or error}") from error
         return PackageLocation(kept.as_uri(), file_name)
@@ -83,22 +105,31 @@ class PackageStore:
         """Everything that is kept, by digest."""
         found = []
         for path in sorted(self._directory.glob("[0-9a-f]*/*")):
-            if len(path.parent.name) == 64:
-                found.append(Package(path.parent.name, path.name, path.stat().st_size, path))
+            with contextlib.suppress(FileNotFoundError):
+                if len(path.parent.name) == 64:
+                    seen = path.stat()
+                    found.append(Package(path.parent.name, path.name, seen.st_size, path, seen.st_mtime_ns))
         return found
 
-    def unused(self, used: Collection[str]) -> list[Package]:
-        """What none of the locations in ``used`` means, and is not quite new."""
-        now = time.time()
-        return [
-            package
-            for package in self.packages()
-            if package.path.as_uri() not in used and now - package.path.stat().st_mtime > _YOUNG_SECONDS
-        ]
+    def is_new(self, package: Package, older_than_seconds: float = YOUNG_SECONDS) -> bool:
+        """Whether a package may belong to a registration that is under way: here, or elsewhere if it is that young."""
+        with self._lock:
+            began = min(self._requests, default=math.inf) - _CLOCK_SECONDS
+        kept = package.kept_ns / 1e9
+        return kept >= began or time.time() - kept < older_than_seconds
 
-    def remove(self, package: Package) -> None:
-        """Delete one package. Nothing when it is gone already."""
-        shutil.rmtree(package.path.parent, ignore_errors=True)
+    def remove(self, package: Package) -> bool:
+        """Delete one package, unless somebody has brought it again. Nothing when it is gone already."""
+        with self._lock:
+            try:
+                if package.path.stat().st_mtime_ns != package.kept_ns:
+                    return False
+            except FileNotFoundError:
+                return False
+            package.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the same content under another name stays
+                package.path.parent.rmdir()
+        return True
 
 
 def _copy(content: BinaryIO, target: Path) -> str:

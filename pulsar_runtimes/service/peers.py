@@ -60,6 +60,15 @@ class HttpPeers:
             raise NotReadyError(f"worker {member.worker_id} has no overview")
         return found
 
+    def files_in_use(self, worker: Member) -> list[str]:
+        """The files that a worker's instances were made from; those of Apache Pulsar's worker are its own."""
+        try:
+            with _telling(worker):
+                found = self._client(worker).get(f"{_API}/functions/packages/in-use")
+        except NotFoundError:
+            return []
+        return [str(each) for each in found] if isinstance(found, list) else []
+
     def _client(self, member: Member) -> AdminClient:
         with self._lock:
             if member not in self._clients:

@@ -353,6 +353,13 @@ class Supervisor:
             found = [member for generations in self._functions.values() for member in generations.by_rank()]
         return {watched.key: watched.runtime for watched in found if watched.runtime is not None}
 
+    def specs(self) -> list[InstanceSpec]:
+        """Every instance that is wanted or still there, also those of a version that comes or leaves."""
+        with self._lock:
+            wanted = [spec for each in self._wanted.values() for spec in each.specs]
+            there = [member.spec for generations in self._functions.values() for member in generations.by_rank()]
+        return [*wanted, *there]
+
     # The end
 
     def stop(self, grace_seconds: float | None = None) -> None:

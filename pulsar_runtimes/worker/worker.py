@@ -427,6 +427,13 @@ class Worker:
                 found[InstanceKey(key.function, number)] = runtime.replica(number)
         return found
 
+    def files_in_use(self) -> set[str]:
+        """The files that instances were made from or are to be, of whatever version of their function."""
+        with self._lock:
+            functions = list(self._functions.values())
+        found = {file for each in functions for file in (each.package, each.transform_package)}
+        return found | {file for each in self._supervisor.specs() for file in (each.code_file, each.transform_file)}
+
     def wait(
         self, key: FunctionKey | str, until: Callable[[FunctionStatus], bool], *, seconds: float
     ) -> FunctionStatus:

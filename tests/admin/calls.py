@@ -90,6 +90,9 @@ IN_NAMESPACE = [
 OF_SUPER_USERS = [
     Call("GET", "/admin/v3/functions/builtins", 200),
     Call("POST", "/admin/v3/functions/builtins/reload", 204),
+    Call("GET", "/admin/v3/functions/packages", 200),
+    Call("GET", "/admin/v3/functions/packages/in-use", 200),
+    Call("POST", "/admin/v3/functions/packages/gc?dryRun=true", 200),
     *(Call("POST", f"/admin/v3/{path}/reloadBuiltInSinks", 204) for path in ("sinks", "sink")),
     *(Call("POST", f"/admin/v3/{path}/reloadBuiltInSources", 204) for path in ("sources", "source")),
     *(Call("POST", f"{base}/upload", 400, {"path": (None, "x")}) for base in ("/admin/v3/functions", *_V2)),

@@ -25,9 +25,13 @@ from pulsar_runtimes.model.errors import PfrunError
 from pulsar_runtimes.model.function import ClientAuth
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
+from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.errors import RefusedError
+from pulsar_runtimes.service.fetched_packages import FetchedPackages
 from pulsar_runtimes.service.functions import FunctionService
 from pulsar_runtimes.service.metrics import MetricsPage
+from pulsar_runtimes.service.own_packages import OwnPackages
+from pulsar_runtimes.service.package_urls import UrlRules
 from pulsar_runtimes.service.packages import PackageStore
 from pulsar_runtimes.service.peers import HttpPeers
 from pulsar_runtimes.worker.worker import Worker
@@ -52,6 +56,15 @@ class Kept:
 
     def registrations(self) -> Mapping[FunctionKey, Registration]:
         return dict(self.by_key)
+
+    def meant(self) -> list[Registration]:
+        return list(self.by_key.values())
+
+    def unreadable(self) -> set[FunctionKey]:
+        return set()
+
+    def files_elsewhere(self) -> set[str]:
+        return set()
 
     def put(self, registration: Registration) -> None:
         self.by_key[registration.key] = registration
@@ -158,13 +171,24 @@ def _serve(
 
 
 def serve_worker(
-    worker: Worker, directory: Path, pulsar_client: pulsar.Client | None, open_: ExitStack, kept: Kept | None = None
+    worker: Worker,
+    directory: Path,
+    pulsar_client: pulsar.Client | None,
+    open_: ExitStack,
+    kept: Kept | None = None,
+    brokers: BrokerPackages | None = None,
 ) -> tuple[AdminServer, FunctionService]:
-    """The admin API of ``worker``, which is alone, until ``open_`` ends."""
+    """The admin API of ``worker``, which is alone, until ``open_`` ends. ``brokers`` keep what is uploaded."""
     cluster = kept or Kept()
     packages = PackageStore(directory / "packages")
     service = cluster.service = FunctionService(
-        worker, cluster, packages, client=lambda: pulsar_client, state_url=worker.state_url
+        worker,
+        cluster,
+        packages,
+        client=lambda: pulsar_client,
+        state_url=worker.state_url,
+        fetched=FetchedPackages(packages, UrlRules.from_config(worker.config), brokers),
+        own=None if brokers is None else OwnPackages(brokers, "persistent://public/functions/metadata"),
     )
     for key in cluster.registrations():
         cluster.give(key)

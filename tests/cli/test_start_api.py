@@ -63,6 +63,14 @@ def answers(client: httpx.Client, text: str) -> bool:
     return client.post(f"{FUNCTION}/trigger", files={"data": (None, text)}).text == f"{text}!"
 
 
+def test_packages_with_the_brokers_are_refused_where_the_broker_keeps_none(start: Start) -> None:
+    started = start("functionsWorkerEnablePackageManagement: true")
+    assert started.wait() == 2
+    text = "needs the packages service of a real Apache Pulsar; this broker has none, so it must be false"
+    assert f"functionsWorkerEnablePackageManagement: {text}" in started.err
+    assert "Traceback" not in started.err
+
+
 def test_what_is_registered_runs_again_after_the_worker_was_killed(start: Start, place: Path) -> None:
     first = start()
     with api(first) as client:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pulsar_runtimes.service.broker_packages import BrokerPackages
 from pulsar_runtimes.service.functions import FunctionService
 from tests.admin.conftest import Kept, serve_worker
 from tests.workers import Run
@@ -58,14 +59,17 @@ def nar(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def serve(run: Run, tmp_path: Path) -> Iterator[Callable[..., Api]]:
-    """``serve(**keys)`` is the API of a worker with those settings, and with a connector and a function built in."""
+    """``serve(**keys)`` is the API of a worker with those settings, and with a connector and a function built in.
+
+    It keeps packages below ``place``; ``brokers`` are those that keep them as well.
+    """
     with ExitStack() as open_:
         for name in ("connectors", "functions"):
             (tmp_path / name).mkdir()
         write_connector(tmp_path / "connectors" / "both.nar")
         write_function(tmp_path / "functions" / "turn.nar")
 
-        def start(**keys: Any) -> Api:
+        def start(brokers: BrokerPackages | None = None, kept: Kept | None = None, place: str = "", **keys: Any) -> Api:
             worker = run(
                 FAKE,
                 **{
@@ -76,8 +80,8 @@ def serve(run: Run, tmp_path: Path) -> Iterator[Callable[..., Api]]:
                 }
                 | keys,
             )
-            kept = Kept()
-            server, service = serve_worker(worker, tmp_path, None, open_, kept)
+            kept = kept or Kept()
+            server, service = serve_worker(worker, tmp_path / place, None, open_, kept, brokers)
             http = open_.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30))
             return Api(http, service, kept, tmp_path)
 

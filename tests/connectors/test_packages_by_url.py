@@ -105,7 +105,7 @@ def test_a_package_of_a_site_is_fetched_once_and_anew_with_an_update(open_api: A
     site.files["/nars/own.nar"] = write_connector(open_api.directory / "b.nar", "newer").read_bytes()
     assert open_api.call("PUT", path, sinkConfig={}, url=url).status_code == 204
     assert (len(site.asked), plan(open_api, "s").code_file == first) == (2, False)
-    open_api.service.remove_unused_packages()
+    open_api.service.inventory.remove_unused(older_than_seconds=0)
     assert Path(plan(open_api, "s").code_file).is_file()
     open_api.kept.give(FunctionKey("public", "default", "s"))
     assert len(site.asked) == 2

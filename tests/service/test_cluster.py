@@ -10,7 +10,7 @@ import pytest
 
 from pulsar_runtimes.metadata.election import Member, Membership
 from pulsar_runtimes.metadata.messages import encode_registration
-from pulsar_runtimes.metadata.records import Assignment
+from pulsar_runtimes.metadata.records import Assignment, UnreadableRegistration
 from pulsar_runtimes.model.errors import LaunchError, MetadataError
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import Registration
@@ -52,6 +52,9 @@ class Table:
         return dict(self.entries)
 
     assignments = registrations
+
+    def unreadable(self) -> Mapping[Any, Any]:
+        return {}
 
     def put(self, value: Any) -> None:
         assert self.writer
@@ -99,6 +102,9 @@ class Post:
     def send_change(self, leader: Member, registration: Registration, *, delete: bool) -> None:
         self.sent.append((leader, registration, delete))
         self.act(registration, delete)
+
+    def files_in_use(self, worker: Member) -> list[str]:
+        return [f"/{worker.worker_id}/f.py"]
 
 
 class Scene:
@@ -315,3 +321,21 @@ def test_one_that_cannot_follow_any_more_says_so(scene: Callable[..., Scene]) ->
     follower.cluster._fail(MetadataError("the broker is gone"))
     with pytest.raises(MetadataError, match="the broker is gone"):
         follower.cluster.check()
+
+
+def test_other_workers_tell_which_files_they_run(scene: Callable[..., Scene]) -> None:
+    assert scene(YOU, ME, YOU).cluster.files_elsewhere() == {"/you/f.py"}
+    assert scene(ME).cluster.files_elsewhere() == set()
+
+
+def test_what_an_instance_is_assigned_with_is_meant_as_well(scene: Callable[..., Scene]) -> None:
+    follower = scene(YOU, ME, YOU)
+    older, newer = registered(), registered(version=1)
+    follower.assignments.arrive(Assignment(older, 0, "you").key, Assignment(older, 0, "you"))
+    follower.registrations.arrive(newer.key, newer)
+    assert sorted(each.version for each in follower.cluster.meant()) == [0, 1]
+    assert follower.cluster.unreadable() == set()
+    unreadable = UnreadableRegistration(newer.key, 2, "a newer Pulsar's")
+    follower.assignments.arrive(Assignment(unreadable, 0, "you").key, Assignment(unreadable, 0, "you"))
+    assert follower.cluster.unreadable() == {newer.key}
+    assert [each.version for each in follower.cluster.meant()] == [1]

@@ -48,14 +48,40 @@ def test_nothing_is_left_of_one_that_could_not_be_kept(store: PackageStore, tmp_
     assert list((tmp_path / "packages").iterdir()) == []
 
 
-def test_what_nothing_uses_is_found_once_it_is_not_new(store: PackageStore) -> None:
-    used, young, old = add(store, b"used"), add(store, b"young"), add(store, b"old")
-    for location in (used, old):
-        os.utime(store.path(location), (0, 0))
-    (unused,) = store.unused({used.path})
-    assert unused.path == store.path(old)
-    store.remove(unused)
-    assert {package.path for package in store.packages()} == {store.path(used), store.path(young)}
+def test_a_package_is_new_for_a_while(store: PackageStore) -> None:
+    young, old = store.path(add(store, b"young")), store.path(add(store, b"old"))
+    os.utime(old, (0, 0))
+    assert {package.path: store.is_new(package) for package in store.packages()} == {young: True, old: False}
+    assert not any(store.is_new(package, 0) for package in store.packages())
+
+
+def test_what_a_request_adds_is_new_until_it_ends_however_long_that_takes(store: PackageStore) -> None:
+    before = store.path(add(store, b"before"))
+    os.utime(before, (0, 0))
+    with store.request():
+        with store.request():
+            path = store.path(add(store, b"code"))
+        assert {package.path: store.is_new(package, 0) for package in store.packages()} == {before: False, path: True}
+    assert not any(store.is_new(package, 0) for package in store.packages())
+
+
+def test_a_package_that_somebody_brings_again_is_not_removed(store: PackageStore) -> None:
+    path = store.path(add(store, b"code"))
+    os.utime(path, (0, 0))
+    (seen,) = store.packages()
+    add(store, b"code")
+    assert not store.remove(seen)
+    assert path.is_file()
+    (seen,) = store.packages()
+    assert store.remove(seen)
+    assert not store.remove(seen)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_the_same_content_under_another_name_is_removed_by_itself(store: PackageStore) -> None:
+    one, other = (store.path(add(store, b"code", name)) for name in ("one.py", "other.py"))
+    store.remove(next(package for package in store.packages() if package.path == one))
+    assert other.is_file()
 
 
 @pytest.mark.parametrize("location", ["function://public/default/f@1", "file:///nowhere/f.py"])

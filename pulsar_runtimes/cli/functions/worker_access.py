@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,13 +14,24 @@ from pulsar_runtimes.cli.output import print_warnings
 from pulsar_runtimes.client.config import load_client_config
 from pulsar_runtimes.client.functions import FunctionsClient
 
+if TYPE_CHECKING:  # who shows help needs no HTTP client
+    from pulsar_runtimes.client.connection import Connection
+
 
 def asks_worker(call: Callable[..., Any]) -> Callable[..., Any]:
     """``--url``, ``--token-file`` and ``--tls-trust-cert-path``; ``call`` gets the client made of them as ``client``.
 
     Nothing is sent before ``call`` asks for it.
     """
+    return with_client(FunctionsClient)(call)
 
+
+def with_client(make: Callable[[Connection], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The same for a client that ``make`` makes of the connection."""
+    return lambda call: _with_client(make, call)
+
+
+def _with_client(make: Callable[[Connection], Any], call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def connected(*, url: str | None, token_file: str | None, tls_trust_cert_path: str | None, **values: Any) -> Any:
         from pulsar_runtimes.client.connection import Connection
@@ -28,7 +39,7 @@ def asks_worker(call: Callable[..., Any]) -> Callable[..., Any]:
         config = load_client_config(os.environ, url=url, token_file=token_file, trust_certs=tls_trust_cert_path)
         print_warnings(config.warnings)
         with Connection(config) as connection:
-            return call(client=FunctionsClient(connection), **values)
+            return call(client=make(connection), **values)
 
     for option in (_trust_option, _token_option, _url_option):
         connected = option(connected)
