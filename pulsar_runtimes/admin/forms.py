@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -18,6 +19,11 @@ LARGEST_TEXT_BYTES = 5 << 20
 """A part that is read into memory: a config, or a message, which the broker takes no larger either."""
 _MOST_PARTS = 16
 
+_BYTES = "latin-1"
+"""Any bytes are text in it, and come back from that text: a message or a record without a file name is no UTF-8."""
+
+_CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
+
 
 class TooLargeError(RefusedError):
     """The body of a request is larger than the worker takes."""
@@ -25,17 +31,18 @@ class TooLargeError(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The parts of one body. A part is text or a file, whichever way the client chose to send it."""
+    """The parts of one body. A part is text or a file, whichever way the client chose to send it.
+
+    What did not come as a file is text to the parser, which has a letter for each of its bytes.
+    """
 
     parts: FormData
 
     def text(self, name: str) -> str | None:
         """A part as text, ``None`` when it is not there."""
-        part = self.parts.get(name)
-        if part is None or isinstance(part, str):
-            return part
+        content = self.data(name)
         try:
-            return _content(name, part).decode()
+            return None if content is None else content.decode()
         except UnicodeDecodeError:
             raise RefusedError(f"{name}: must be UTF-8 text") from None
 
@@ -43,7 +50,7 @@ class Form:
         """A part as bytes, ``None`` when it is not there."""
         part = self.parts.get(name)
         if part is None or isinstance(part, str):
-            return None if part is None else part.encode()
+            return None if part is None else part.encode(_BYTES)
         return _content(name, part)
 
     def upload(self, name: str) -> Upload | None:
@@ -52,7 +59,7 @@ class Form:
         if not isinstance(part, UploadFile) or not part.filename:
             return None
         file: BinaryIO = part.file
-        return Upload(file, part.filename)
+        return Upload(file, part.filename.encode(_BYTES).decode(errors="replace"))
 
 
 def _content(name: str, part: UploadFile) -> bytes:
@@ -68,7 +75,8 @@ async def read_form(request: Request) -> Form:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise RefusedError("the body must be multipart/form-data")
     limits = {"max_files": _MOST_PARTS, "max_fields": _MOST_PARTS, "max_part_size": LARGEST_TEXT_BYTES}
-    parser = MultiPartParser(request.headers, _bounded(request), **limits)
+    content_type = f"{_CHARSET.sub('', request.headers['content-type'])}; charset={_BYTES}"
+    parser = MultiPartParser(Headers({"content-type": content_type}), _bounded(request), **limits)
     try:
         return Form(await parser.parse())
     except MultiPartException as error:
