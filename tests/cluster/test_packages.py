@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from pulsar_runtimes.dropin import SCRIPT
@@ -161,3 +162,6 @@ def test_a_worker_of_apache_pulsar_runs_what_pfrun_was_given(pulsar_home: Path, 
         assert copy.read_bytes() == SAMPLES.read_bytes()
         assert own["functions"] == ["public/default/f"]
         assert collect(node) == []
+        httpx.delete(f"{java.admin_url}{FUNCTIONS}/f", timeout=60).raise_for_status()
+        until(node.functions, lambda found: found == [])
+        print(f"deleted by the worker of Apache Pulsar while {node.leader()} leads")
