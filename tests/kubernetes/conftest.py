@@ -20,11 +20,11 @@ from tests.kubernetes.workload import Begin, worker_keys
 
 @pytest.fixture
 def begin(kubernetes: Cluster, job_namespace: str, tmp_path: Path) -> Iterator[Begin]:
-    """``begin(kubeconfig)`` is a worker that has started; all that it has made goes with its namespace."""
+    """``begin(kubeconfig, **runtime)`` is a worker that has started; all that it has made goes with its namespace."""
     with ExitStack() as workers:
 
-        def begin(kubeconfig: Path | None = None) -> Worker:
-            keys = worker_keys(job_namespace)
+        def begin(kubeconfig: Path | None = None, **runtime: Any) -> Worker:
+            keys = worker_keys(job_namespace, **runtime)
             environment = {**os.environ, "KUBECONFIG": str(kubeconfig or kubernetes.kubeconfig)}
             worker = Worker(parse_worker_config(Section(keys), {}), state_dir=tmp_path, environment=environment)
             return workers.enter_context(worker)

@@ -1,4 +1,4 @@
-"""An image of pfrun, made from what this machine has: no registry, no engine, no downloads.
+"""An image like that of the ``Containerfile``, made from what this machine has: no registry, no engine, no downloads.
 
 It holds the interpreter that runs the tests, the shared libraries it needs, pfrun with what it depends on, and nothing
 else; there is not even a shell.

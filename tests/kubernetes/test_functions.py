@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import pytest
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import Resources
 from pulsar_runtimes.model.status import State
-from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
+from pulsar_runtimes.runtimes.kubernetes.config import InstanceLauncher, KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.paths import ACCESS_REVIEWS, path_of
 from pulsar_runtimes.runtimes.kubernetes.rights import build_roles, needed_rights, rights_of
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings
 from pulsar_runtimes.worker.worker import Worker
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.workload import Begin, named, names, pod_uids, states, until_running
+from tests.kubernetes.workload import OWN_LAUNCHER, Begin, named, names, pod_uids, states, until_running
 from tests.waiting import until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
@@ -62,10 +63,11 @@ def test_many_are_created_and_deleted_while_others_are_created(
     assert deleted_within <= 10.0
 
 
+@pytest.mark.parametrize("runtime", [{}, OWN_LAUNCHER], ids=["pulsar", "pfrun"])
 def test_scaling_leaves_pods_alone_and_another_version_replaces_them(
-    kubernetes: Cluster, job_namespace: str, begin: Begin
+    kubernetes: Cluster, job_namespace: str, begin: Begin, runtime: dict[str, str]
 ) -> None:
-    worker = begin()
+    worker = begin(**runtime)
     worker.submit(named("f", 3))
     until_running(worker)
     before = pod_uids(kubernetes, job_namespace)
@@ -75,6 +77,9 @@ def test_scaling_leaves_pods_alone_and_another_version_replaces_them(
     after = pod_uids(kubernetes, job_namespace)
     assert len(before) == 3
     assert before.items() <= after.items()
+    if runtime:
+        path = path_of("configmaps", job_namespace, "pf-public-default-f-details")
+        assert r"\"parallelism\":5" in kubernetes.request("GET", path)["data"]["details.json"]
     (stateful_set,) = kubernetes.request("GET", path_of("statefulsets", job_namespace))["items"]
     worker.submit(named("f", 5, user_config={"a": 1}))
     until(
@@ -154,16 +159,22 @@ def test_what_keeps_a_pod_from_running_is_in_the_status(begin: Begin) -> None:
 # Rights
 
 
-def settings_of(namespace: str) -> KubernetesSettings:
-    return KubernetesSettings(config=KubernetesConfig(job_namespace=namespace))
+def settings_of(namespace: str, launcher: InstanceLauncher = InstanceLauncher.PULSAR) -> KubernetesSettings:
+    return KubernetesSettings(config=KubernetesConfig(job_namespace=namespace, instance_launcher=launcher))
 
 
 RIGHTS = needed_rights(settings_of("any"))
 
 
-def grant(kubernetes: Cluster, namespace: str, tmp_path: Path, without: object = None) -> Path:
+def grant(
+    kubernetes: Cluster,
+    namespace: str,
+    tmp_path: Path,
+    without: object = None,
+    launcher: InstanceLauncher = InstanceLauncher.PULSAR,
+) -> Path:
     """A kubeconfig for a service account with the rights of the role, but for one."""
-    rights = [right for right in rights_of(settings_of(namespace)) if right != without]
+    rights = [right for right in rights_of(settings_of(namespace, launcher)) if right != without]
     kubernetes.request("POST", path_of("serviceaccounts", namespace), {"metadata": {"name": "worker"}})
     for role in build_roles(rights, [namespace], "worker", namespace):
         resource = f"{role['kind'].lower()}s"
@@ -175,9 +186,13 @@ def grant(kubernetes: Cluster, namespace: str, tmp_path: Path, without: object =
     return kubernetes.write_kubeconfig(tmp_path / "worker.kubeconfig", answer["status"]["token"])
 
 
-def test_the_role_is_enough(kubernetes: Cluster, job_namespace: str, begin: Begin, tmp_path: Path) -> None:
-    kubeconfig = grant(kubernetes, job_namespace, tmp_path)
-    worker = until_begun(begin, kubeconfig)
+@pytest.mark.parametrize("launcher", InstanceLauncher)
+def test_the_role_is_enough(
+    kubernetes: Cluster, job_namespace: str, begin: Begin, tmp_path: Path, launcher: InstanceLauncher
+) -> None:
+    kubeconfig = grant(kubernetes, job_namespace, tmp_path, launcher=launcher)
+    own = OWN_LAUNCHER if launcher is InstanceLauncher.PFRUN else {}
+    worker = until_begun(partial(begin, **own), kubeconfig)
     worker.submit(named("f", 1, secrets_map={"K": "s"}))
     until_running(worker)
     worker.submit(named("f", 2, secrets_map={"K": "t"}))
@@ -188,6 +203,7 @@ def test_the_role_is_enough(kubernetes: Cluster, job_namespace: str, begin: Begi
     assert not names(kubernetes, "statefulsets", job_namespace)
     assert not names(kubernetes, "services", job_namespace)
     assert not names(kubernetes, "secrets", job_namespace)
+    assert names(kubernetes, "configmaps", job_namespace) == ["kube-root-ca.crt"]
 
 
 def until_begun(begin: Begin, kubeconfig: Path) -> Worker:
