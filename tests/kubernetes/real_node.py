@@ -75,6 +75,11 @@ class RealNode:
         return f"198.18.{self.number}.128/25"
 
     @property
+    def link(self) -> str:
+        """The host's end of the cable between them."""
+        return f"{node_keeper.PREFIX}{self.number}"
+
+    @property
     def group(self) -> str:
         """The name of its control groups."""
         return f"{node_keeper.PREFIX}{self.number}"
