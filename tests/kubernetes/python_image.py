@@ -10,7 +10,7 @@ import importlib.metadata
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from tests.kubernetes.image import Image, write_image, write_layer
 
 NAME = "pfrun.test/python:1"
+JAVA_NAME = "pfrun.test/java:1"
+PULSAR_ROOT = "/pulsar"
 USER = "10001:10001"
 
 _ROOT = Path(__file__).parents[2]
@@ -30,6 +32,30 @@ _LDD_FILES = 500
 
 def build_python_image(directory: Path) -> Path:
     """The archive of the image :data:`NAME`, made in ``directory``."""
+    return write_image(directory / "image.tar", _image(NAME, _python_layers(directory)))
+
+
+def build_java_image(directory: Path, java: Path, pulsar_home: Path) -> Path:
+    """The same with what Java functions need, as :data:`JAVA_NAME`: the Java whose program is ``java``, and Pulsar."""
+    runtime = java.resolve().parents[1]
+    links = [path for path in runtime.rglob("*") if path.is_symlink()]
+    outside = [(str(link.readlink()), link.resolve()) for link in links if link.readlink().is_absolute()]
+    programs = [path for path in runtime.rglob("*.so") if path.is_file()]
+    layer = write_layer(
+        directory / "java.tar",
+        [
+            (f"{_PLACE}/java", runtime),
+            (f"{_PLACE}/bin/java", _link(directory / "java", "../java/bin/java")),
+            *((name, path) for name, path in outside if path.exists()),
+            *((str(path), path.resolve()) for path in _libraries([java.resolve(), *programs]) if path.exists()),
+            *((f"{PULSAR_ROOT}/{name}", pulsar_home / name) for name in ("instances", "lib")),
+        ],
+        lambda path: path.name not in ("legal", "jmods", "src.zip", "man"),
+    )
+    return write_image(directory / "image.tar", _image(JAVA_NAME, [*_python_layers(directory), layer]))
+
+
+def _python_layers(directory: Path) -> list[Path]:
     standard = Path(sysconfig.get_path("stdlib"))
     interpreter = Path(sys.executable).resolve()
     packages = list(_installed("pulsar-runtimes", set()))
@@ -55,8 +81,12 @@ def build_python_image(directory: Path) -> Path:
         directory / "pfrun.tar",
         [*packages, (f"{_PACKAGES}/pulsar_runtimes", _ROOT / "pulsar_runtimes"), ("/tmp", _empty(directory / "tmp"))],
     )
+    return [base, own]
+
+
+def _image(name: str, layers: Sequence[Path]) -> Image:
     environment = {"PATH": f"{_PLACE}/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-    return write_image(directory / "image.tar", Image(NAME, [base, own], environment=environment, user=USER))
+    return Image(name, layers, environment=environment, user=USER)
 
 
 def _installed(name: str, seen: set[str]) -> Iterator[tuple[str, Path]]:

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pulsar
+import pulsar.schema
 import pytest
 import yaml
 
 from pulsar_runtimes.cli.group import run as run_pfrun
 from pulsar_runtimes.runtimes.kubernetes.paths import path_of
 from tests.kubernetes.cluster import Cluster, ClusterError
+from tests.kubernetes.python_image import JAVA_NAME, build_java_image
 from tests.kubernetes.workload import names, pod_uids
 from tests.languages.go_program import build_go_function
 from tests.standalone import standalone
+from tests.standalone.distribution import find_java
 from tests.standalone.requirement import or_skip
 from tests.standalone.standalone import Standalone
 from tests.waiting import until
@@ -142,7 +145,7 @@ def place(
         "pulsarAdminUrl": url,
         "jobNamespace": node_namespace,
         "pulsarDockerImageName": python_image,
-        "functionDockerImages": {"PYTHON": python_image, "GO": python_image},
+        "functionDockerImages": {"PYTHON": python_image, "GO": python_image, "JAVA": JAVA_NAME},
     }
     (tmp_path / "worker.yml").write_text(yaml.safe_dump(document))
     command = [sys.executable, "-P", "-m", "pulsar_runtimes", "start", "--conf", str(tmp_path / "worker.yml")]
@@ -169,12 +172,13 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def answers(place: Place, client: pulsar.Client) -> Iterator[Callable[[Sequence[str]], list[str]]]:
     """``answers(["a"])`` sends the texts to the function, and gives its answers, one for each."""
-    producer = client.create_producer(f"in-{place.namespace}")
+    # A Java function of strings declares that on its topic, which must not have a producer of bytes by then.
+    producer = client.create_producer(f"in-{place.namespace}", schema=pulsar.schema.StringSchema())
     consumer = client.subscribe(f"out-{place.namespace}", "test", initial_position=pulsar.InitialPosition.Earliest)
 
     def answers(texts: Sequence[str]) -> list[str]:
         for text in texts:
-            producer.send(text.encode())
+            producer.send(text)
         found = []
         for _ in texts:
             message = consumer.receive(int(SECONDS * 1000))
@@ -225,6 +229,25 @@ def test_a_go_program_runs_in_a_pod(place: Place, answers: Callable[[Sequence[st
     place.pfrun("create", "--function-config-file", place.write(go=str(program), parallelism=1))
     place.await_ready(1)
     assert len(answers(["m1", "m2"])) == 2
+    place.pfrun("delete", "--name", "f")
+    until(place.left, lambda left: not left, seconds=SECONDS)
+
+
+def test_a_java_function_runs_in_a_pod(
+    place: Place, answers: Callable[[Sequence[str]], list[str]], pulsar_home: Path, tmp_path: Path
+) -> None:
+    java = Path(or_skip(lambda: find_java(os.environ)))
+    assert place.kubernetes.node is not None
+    place.kubernetes.node.load(build_java_image(tmp_path, java, pulsar_home))
+    function = {
+        "jar": str(pulsar_home / "examples/api-examples.jar"),
+        "className": "org.apache.pulsar.functions.api.examples.ExclamationFunction",
+        "resources": {"cpu": 1, "ram": 512 << 20, "disk": 1 << 30},
+        "runtimeFlags": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=100m",
+    }
+    place.pfrun("create", "--function-config-file", place.write(**function, parallelism=1))
+    place.await_ready(1)
+    assert answers(["m"]) == ["m!"]
     place.pfrun("delete", "--name", "f")
     until(place.left, lambda left: not left, seconds=SECONDS)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,23 +80,16 @@ def test_a_container_beyond_its_memory_is_killed(
     assert seen["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 128 + signal.SIGKILL
 
 
-@pytest.fixture
-def traces() -> Iterator[list[str]]:
-    """What the machine had of nodes before the test, which must be all afterwards."""
-    before = _traces()
-    yield before
-    until(_traces, lambda seen: seen == before, seconds=60)
+def traces(number: int, directory: Path) -> list[str]:
+    """What the machine has of the node of that number, whose files are below ``directory``."""
+    name = f"{node_keeper.PREFIX}{number}"
+    found = [place for place in (Path("/sys/class/net", name), Path("/sys/fs/cgroup", name)) if place.exists()]
+    found += Path("/sys/fs/cgroup").glob(f"*/{name}")
+    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(directory) in line]
+    return [*map(str, found), *mounts]
 
 
-def _traces() -> list[str]:
-    """Links, control groups and mounts."""
-    links = [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(node_keeper.PREFIX)]
-    groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{node_keeper.PREFIX}*")]
-    groups += [str(path) for path in Path("/sys/fs/cgroup").glob(f"{node_keeper.PREFIX}*")]
-    return sorted([*links, *groups, *Path("/proc/self/mounts").read_text().splitlines()])
-
-
-def test_a_run_that_is_killed_leaves_nothing(kubernetes_node: Cluster, traces: list[str], tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_nothing(kubernetes_node: Cluster, tmp_path: Path) -> None:
     """``kubernetes_node`` is asked for so that the programs are there; two nodes do not know of each other."""
     program = """
 import os, signal, sys
@@ -105,30 +98,34 @@ from tests.kubernetes import cluster, programs
 running = cluster.start(
     Path(sys.argv[1]), programs.build(os.environ), node_programs=programs.build_node(os.environ), dies_with_caller=True
 )
-print(*(each.pid for each in running.identities.values()), running.node.process, flush=True)
+node = running.node
+print(node.number, node.process, *(each.pid for each in running.identities.values()), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     command = [sys.executable, "-P", "-c", program, str(tmp_path / "cluster")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    processes = [int(word) for word in done.stdout.split()]
+    number, *processes = [int(word) for word in done.stdout.split()]
+    assert kubernetes_node.node is not None
+    assert number != kubernetes_node.node.number
     assert len(processes) == 8
     until(lambda: [each for each in processes if is_alive(each)], lambda left: not left, seconds=60)
+    until(lambda: traces(number, tmp_path), lambda left: not left, seconds=60)
 
 
-def test_a_keeper_that_is_killed_is_tidied_up_after(
-    kubernetes_node: Cluster, traces: list[str], tmp_path: Path
-) -> None:
+def test_a_keeper_that_is_killed_is_tidied_up_after(kubernetes_node: Cluster, tmp_path: Path) -> None:
     directory = tmp_path / "cluster"
     ran = _script("start", str(directory), "--real-node")
     assert ran.returncode == 0, ran.stderr
-    host = json.loads(ran.stdout)["host"]
-    assert host != kubernetes_node.host
+    assert json.loads(ran.stdout)["host"] != kubernetes_node.host
     running = read(directory, kubernetes_node.programs)
     assert running is not None
+    assert running.node is not None
+    assert traces(running.node.number, tmp_path)
     running.kill("keeper")
     assert _script("stop", str(directory)).returncode == 0
+    assert not traces(running.node.number, tmp_path)
     assert {path.suffix for path in directory.iterdir()} == {".log"}
 
 

@@ -16,14 +16,14 @@ _DETAILS_VOLUME = "function-details"
 _TEMPORARY_VOLUME = "tmp"
 _TEMPORARY_DIRECTORY = "/tmp"
 _READY = {"tcpSocket": {"port": "grpc"}, "periodSeconds": 3, "timeoutSeconds": 5, "failureThreshold": 3}
-"""An instance listens there from the moment when it consumes."""
+"""A Python instance listens there from the moment when it consumes."""
 
 
 def restrict(pod: dict[str, Any], details: str, config: KubernetesConfig) -> dict[str, Any]:
     """The pod spec ``pod`` with what an instance needs that nobody trusts. ``details`` is the name of its ConfigMap.
 
-    Other than in the reference it has a grace in which it can end what it has begun, and it counts as ready when it
-    consumes, so that an update goes on to the next pod only then.
+    Other than in the reference it has a grace in which it can end what it has begun, and it counts as ready when its
+    control port is open, so that an update goes on to the next pod only then.
     """
     mounts: list[dict[str, Any]] = [
         {"name": _DETAILS_VOLUME, "mountPath": DIRECTORY, "readOnly": True},
