@@ -18,8 +18,10 @@ import pulsar
 import pulsar.schema
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from pulsar_runtimes.cli.group import run as run_pfrun
+from pulsar_runtimes.config.worker import SERVICE_ACCOUNT_AUTH_PROVIDER
 from pulsar_runtimes.runtimes.kubernetes.paths import path_of
 from tests.kubernetes.cluster import Cluster, ClusterError
 from tests.kubernetes.python_image import JAVA_NAME, build_java_image
@@ -123,10 +125,13 @@ class Place:
 
 
 @pytest.fixture
-def place(
+def begin(
     kubernetes_node: Cluster, node_namespace: str, node_pulsar: Standalone, python_image: str, tmp_path: Path
-) -> Iterator[Place]:
-    """A worker by ``pfrun start`` with the example's configuration, for a namespace that enforces ``restricted``."""
+) -> Iterator[Callable[..., Place]]:
+    """``begin(**keys)`` is a worker by ``pfrun start`` with the example's configuration and ``keys`` laid over it.
+
+    The namespace of its functions enforces ``restricted``.
+    """
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     namespace = f"/api/v1/namespaces/{node_namespace}"
     kubernetes_node.request("PATCH", namespace, label, content="application/merge-patch+json")
@@ -147,17 +152,28 @@ def place(
         "pulsarDockerImageName": python_image,
         "functionDockerImages": {"PYTHON": python_image, "GO": python_image, "JAVA": JAVA_NAME},
     }
-    (tmp_path / "worker.yml").write_text(yaml.safe_dump(document))
     command = [sys.executable, "-P", "-m", "pulsar_runtimes", "start", "--conf", str(tmp_path / "worker.yml")]
     command += ["--state-dir", str(tmp_path / "state"), "--listen", kubernetes_node.host, "--insecure"]
     environment = {**os.environ, "KUBECONFIG": str(kubernetes_node.kubeconfig), "PYTHONPATH": str(ROOT)}
-    with (tmp_path / "worker.log").open("wb") as log, contextlib.ExitStack() as ends:
-        worker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log)
-        ends.callback(_end, worker)
-        assert worker.stdout is not None
-        ends.enter_context(worker.stdout)
-        assert b" is up: " in worker.stdout.readline(), (tmp_path / "worker.log").read_text()
-        yield Place(kubernetes_node, node_namespace, tmp_path, url)
+    with contextlib.ExitStack() as ends:
+
+        def begin(**keys: Any) -> Place:
+            (tmp_path / "worker.yml").write_text(yaml.safe_dump({**document, **keys}))
+            log = ends.enter_context((tmp_path / "worker.log").open("wb"))
+            worker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log)
+            ends.callback(_end, worker)
+            assert worker.stdout is not None
+            ends.enter_context(worker.stdout)
+            assert b" is up: " in worker.stdout.readline(), (tmp_path / "worker.log").read_text()
+            return Place(kubernetes_node, node_namespace, tmp_path, url)
+
+        yield begin
+
+
+@pytest.fixture
+def place(begin: Callable[..., Place]) -> Place:
+    """One whose worker asks nobody who he is."""
+    return begin()
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
@@ -170,11 +186,11 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def answers(place: Place, client: pulsar.Client) -> Iterator[Callable[[Sequence[str]], list[str]]]:
+def answers(node_namespace: str, client: pulsar.Client) -> Iterator[Callable[[Sequence[str]], list[str]]]:
     """``answers(["a"])`` sends the texts to the function, and gives its answers, one for each."""
     # A Java function of strings declares that on its topic, which must not have a producer of bytes by then.
-    producer = client.create_producer(f"in-{place.namespace}", schema=pulsar.schema.StringSchema())
-    consumer = client.subscribe(f"out-{place.namespace}", "test", initial_position=pulsar.InitialPosition.Earliest)
+    producer = client.create_producer(f"in-{node_namespace}", schema=pulsar.schema.StringSchema())
+    consumer = client.subscribe(f"out-{node_namespace}", "test", initial_position=pulsar.InitialPosition.Earliest)
 
     def answers(texts: Sequence[str]) -> list[str]:
         for text in texts:
@@ -249,6 +265,37 @@ def test_a_java_function_runs_in_a_pod(
     place.await_ready(1)
     assert answers(["m"]) == ["m!"]
     place.pfrun("delete", "--name", "f")
+    until(place.left, lambda left: not left, seconds=SECONDS)
+
+
+def test_a_pod_shows_the_worker_the_token_of_its_service_account(
+    kubernetes_node: Cluster,
+    node_namespace: str,
+    begin: Callable[..., Place],
+    answers: Callable[[Sequence[str]], list[str]],
+    tmp_path: Path,
+) -> None:
+    accounts = load_pem_private_key((kubernetes_node.directory / "keys/accounts.key").read_bytes(), None)
+    key = tmp_path / "accounts.pub"
+    key.write_bytes(accounts.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    place = begin(
+        authenticationEnabled=True,
+        authenticationProviders=["org.apache.pulsar.broker.authentication.AuthenticationProviderToken"],
+        properties={"tokenPublicKey": f"file://{key}", "tokenPublicAlg": "ES256"},
+        functionAuthProviderClassName=SERVICE_ACCOUNT_AUTH_PROVIDER,
+    )
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    path = path_of("serviceaccounts", node_namespace, "default", "token")
+    token = tmp_path / "token"
+    token.write_text(kubernetes_node.request("POST", path, request)["status"]["token"])
+    code = tmp_path / "tell.py"
+    code.write_text(CODE)
+    function = place.write(className="tell.Tell", py=str(code), userConfig={"mark": "!"}, parallelism=1)
+    assert run_pfrun(["functions", "create", "--function-config-file", function, "--url", place.url]) != 0
+    place.pfrun("create", "--function-config-file", function, "--token-file", str(token))
+    place.await_ready(1)
+    assert answers(["m"]) == ["m!None 10001 0"]
+    place.pfrun("delete", "--name", "f", "--token-file", str(token))
     until(place.left, lambda left: not left, seconds=SECONDS)
 
 
