@@ -114,7 +114,7 @@ def test_diff_and_gc_know_what_instances_are_told(
     code, out, _ = pfrun("diff", "--function-config", write_function(tmp_path, parallelism=3))
     assert (code, "no pod that stays is touched" in out) == (1, True), out
     code, out, _ = pfrun("diff", "--function-config", write_function(tmp_path, userConfig={"a": 1}))
-    assert "ConfigMap.--function_details" in out
+    assert "ConfigMap: 'what instances are told' -> 'what differs in --function_details'" in out
     worker.stop()
     kubernetes.request("DELETE", path_of("statefulsets", job_namespace, "pf-public-default-f"))
     until(lambda: names(kubernetes, "statefulsets", job_namespace), lambda left: not left, seconds=30)

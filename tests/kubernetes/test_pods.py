@@ -92,7 +92,7 @@ class Place:
             "output": f"out-{self.namespace}",
             "subscriptionPosition": "Earliest",
             "resources": {"cpu": 0.1, "ram": 256 << 20, "disk": 1 << 30},
-            "producerConfig": {"maxPendingMessages": 100},
+            "producerConfig": {"maxPendingMessages": 100},  # an update would spell it out, and so be another version
         }
         file = self.directory / "function.yml"
         file.write_text(yaml.safe_dump({**document, **keys}))

@@ -57,14 +57,15 @@ def compare(api: KubernetesApi, job: Job) -> Comparison:
 
 
 def _details_differences(live: Manifest | None, wanted: Manifest) -> Iterator[Difference]:
-    """Option by option. The digest is a sum of others; it shows in the command, too."""
+    """By the names of the options, as for a command: what people configure may be secret."""
     if live is None:
         yield Difference("ConfigMap", None, "what instances are told")
         return
     before, after = shown_options(live), shown_options(wanted)
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name) and name not in (*_DRAWN_ANEW, "digest"):
-            yield Difference(f"ConfigMap.{name}", before.get(name), after.get(name))
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    told = [name for name in names if name not in (*_DRAWN_ANEW, "digest")]
+    if told:
+        yield Difference("ConfigMap", "what instances are told", f"what differs in {', '.join(told)}")
 
 
 def _get(api: KubernetesApi, job: Job, manifest: Manifest) -> Manifest | None:

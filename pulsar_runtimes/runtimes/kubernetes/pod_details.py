@@ -16,7 +16,7 @@ from typing import Any
 
 from pulsar_runtimes.model.details import html_safe_json
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import InstanceSpec, Language
+from pulsar_runtimes.model.function import ClientAuth, InstanceSpec, Language
 from pulsar_runtimes.pod.details import (
     FILE,
     LOG_DIRECTORY,
@@ -134,16 +134,16 @@ def _details(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces, *,
         transform = f"transform_{transform}" if transform == file else transform
         packages.append(Package(transform, transform=True))
         spec = replace(spec, transform_file=f"{WORK_DIRECTORY}/{transform}")
-    auth = spec.auth
-    is_token_file = auth is not None and auth.params.startswith(_FILE_SCHEME)
+    auth = spec.auth or ClientAuth()
+    address = config.pulsar_admin_url or spec.web_service_url
     details = PodDetails(
         function=str(spec.function.key),
         digest="",
-        admin_url=config.pulsar_admin_url or spec.web_service_url,
+        admin_url=address,
         packages=tuple(packages),
         arguments=(),
-        token_file=auth.params.removeprefix(_FILE_SCHEME) if auth is not None and is_token_file else "",
-        trust_certs=auth.tls_trust_certs_file if auth is not None else "",
+        token_file=auth.params.removeprefix(_FILE_SCHEME) if auth.params.startswith(_FILE_SCHEME) else "",
+        trust_certs=auth.tls_trust_certs_file if address.startswith("https://") else "",
     )
     match spec.function.language:
         case Language.PYTHON:
@@ -203,7 +203,7 @@ def _go(spec: InstanceSpec, *, hides: bool) -> tuple[list[str], str]:
 
 
 def shown_options(config_map: Mapping[str, Any]) -> dict[str, str]:
-    """What a ConfigMap of ours says, by the name of each option: for telling which of them differ."""
+    """What a ConfigMap of ours says, by the name of each option, for telling which of them differ."""
     try:
         details = json.loads(config_map["data"][FILE])
         arguments = [str(each) for each in details.pop("arguments")]
