@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,9 @@ from pulsar_runtimes.supervisor.policy import RestartPolicy
 from pulsar_runtimes.testing import function_spec, instance_spec
 from pulsar_runtimes.worker.worker import Worker
 from tests.channel import Channel
-from tests.kubernetes import cluster, programs
+from tests.kubernetes import cluster, programs, real_node
+from tests.kubernetes.python_image import NAME as IMAGE
+from tests.kubernetes.python_image import build_python_image
 from tests.standalone import standalone
 from tests.standalone.distribution import fetch, find_java
 from tests.standalone.requirement import or_skip
@@ -122,9 +125,43 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Clu
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def kubernetes_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+    """Another Kubernetes that all tests of the run share, with a node on which pods really run; root only.
+
+    Give each test a namespace of its own (``node_namespace``), and mark it ``kubernetes`` and ``slow``.
+    """
+    or_skip(lambda: real_node.check_machine(os.environ))
+    built, node = or_skip(lambda: (programs.build(os.environ), programs.build_node(os.environ)))
+    directory = tmp_path_factory.mktemp("kubernetes-node")
+    running = cluster.start(directory, built, node_programs=node, dies_with_caller=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def python_image(kubernetes_node: cluster.Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of an image with pfrun, which pods of ``kubernetes_node`` find."""
+    assert kubernetes_node.node is not None
+    directory = tmp_path_factory.mktemp("image")
+    kubernetes_node.node.load(build_python_image(directory))
+    shutil.rmtree(directory)
+    return IMAGE
+
+
 @pytest.fixture
 def job_namespace(kubernetes: cluster.Cluster) -> Iterator[str]:
     """The name of a namespace that no other test has."""
+    yield from _new_namespace(kubernetes)
+
+
+@pytest.fixture
+def node_namespace(kubernetes_node: cluster.Cluster) -> Iterator[str]:
+    """The same where pods really run."""
+    yield from _new_namespace(kubernetes_node)
+
+
+def _new_namespace(kubernetes: cluster.Cluster) -> Iterator[str]:
     name = f"jobs-{uuid.uuid4().hex[:10]}"
     kubernetes.add_namespace(name)
     yield name

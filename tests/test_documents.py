@@ -80,6 +80,16 @@ def _modules(line: str) -> list[str]:
     return [module.strip() for module in line.split("|")]
 
 
+def test_everything_beside_the_code_is_installed_with_it() -> None:
+    package = ROOT / "pulsar_runtimes"
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    patterns = parser["options.package_data"]["pulsar_runtimes"].split(", ")
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    beside = {path for path in package.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert beside <= installed
+
+
 def test_the_doors_are_those_of_the_code() -> None:
     """Both ways: nobody else imports a library of the table, and each door that it names does."""
     doors = _doors()

@@ -77,9 +77,9 @@ def rbac(conf: str | None, namespaces: Sequence[str], cluster: bool, service_acc
 def gc(namespaces: Sequence[str], all_namespaces: bool, dry_run: bool, **options: Any) -> int:
     """Find what carries the label of this worker's functions, and belongs to nothing.
 
-    Services and Secrets whose StatefulSet is gone are told in any case. With --function-config, so is everything of
-    functions that were not given: be sure to give all, also those that the admin API has registered. This version only
-    looks (--dry-run). The exit code is 0 when there is nothing, and 1 when something was found.
+    Services, Secrets and ConfigMaps whose StatefulSet is gone are told in any case. With --function-config, so is
+    everything of functions that were not given: be sure to give all, also those that the admin API has registered.
+    This version only looks (--dry-run). The exit code is 0 when there is nothing, and 1 when something was found.
     """
     if not dry_run:
         raise click.UsageError("this version only looks; give --dry-run")

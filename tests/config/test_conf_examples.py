@@ -17,7 +17,12 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @pytest.mark.parametrize(
     ("name", "factory"),
-    [("thread", THREAD_FACTORY), ("process", PROCESS_FACTORY), ("kubernetes", KUBERNETES_FACTORY)],
+    [
+        ("thread", THREAD_FACTORY),
+        ("process", PROCESS_FACTORY),
+        ("kubernetes", KUBERNETES_FACTORY),
+        ("kubernetes-pfrun", KUBERNETES_FACTORY),
+    ],
 )
 def test_a_worker_example_parses_without_a_warning(name: str, factory: str) -> None:
     config = load_worker_config(CONF / f"functions_worker.{name}.yml", {})

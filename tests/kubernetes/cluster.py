@@ -1,4 +1,4 @@
-"""A Kubernetes on free loopback ports: a real control plane, and nodes on which pods are only said to run."""
+"""A Kubernetes on free ports: a real control plane, and nodes on which pods are only said to run, or really do."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from pulsar_runtimes.brokers.process_identity import ProcessIdentity
-from tests.kubernetes.programs import Programs
+from tests.kubernetes import real_node
+from tests.kubernetes.programs import NodePrograms, Programs
+from tests.kubernetes.real_node import KEEPER, RealNode
 
 READY_SECONDS = 120.0
 
@@ -34,7 +36,7 @@ _TAIL_LINES = 15
 _PORTS = ("api", "etcd", "peer", "controllers", "scheduler", "nodes")
 
 # In the order of their start; they are ended the other way around.
-_PARTS = ("etcd", "apiserver", "controllers", "scheduler", "nodes")
+_PARTS = (KEEPER, "etcd", "apiserver", "controllers", "scheduler", "nodes", "containerd", "kubelet")
 
 # What functions on Kubernetes have to do with. The others would only take time at the start.
 _CONTROLLERS = (
@@ -45,6 +47,7 @@ _CONTROLLERS = (
     "node-lifecycle-controller",
     "pod-garbage-collector-controller",
     "endpointslice-controller",
+    "root-ca-certificate-publisher-controller",
 )
 
 # Upstream's 20 to 50 requests a second are meant for clusters with other users.
@@ -66,6 +69,9 @@ class Cluster:
     ports: Mapping[str, int]
     token: str = field(repr=False)
     """Of an administrator."""
+    node: RealNode | None = None
+    """The one on which pods really run, if there is one."""
+    node_programs: NodePrograms | None = None
     identities: dict[str, ProcessIdentity] = field(default_factory=dict)
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False, compare=False)
     """Only in the process that started it, which has to reap them."""
@@ -73,7 +79,12 @@ class Cluster:
     @property
     def url(self) -> str:
         """Of the API server."""
-        return f"https://{_LOOPBACK}:{self.ports['api']}"
+        return f"https://{self.host}:{self.ports['api']}"
+
+    @property
+    def host(self) -> str:
+        """The address that the API server listens on: that of the host as pods have it, else loopback."""
+        return _LOOPBACK if self.node is None else self.node.host
 
     @property
     def kubeconfig(self) -> Path:
@@ -127,6 +138,9 @@ class Cluster:
                 "status": {"allocatable": size, "capacity": size},
             }
             self.request("POST", "/api/v1/nodes", node)
+        self._wait_for_nodes(count)
+
+    def _wait_for_nodes(self, count: int) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while len(ready := self._ready_nodes()) < count:
             self._check(f"only {ready} are ready", deadline)
@@ -167,6 +181,8 @@ class Cluster:
         child = self.children.pop(part, None)
         if child is not None:
             child.wait()
+            if child.stdin is not None:
+                child.stdin.close()
         deadline = time.monotonic() + READY_SECONDS
         while identity is not None and identity.is_alive():
             if time.monotonic() > deadline:
@@ -178,17 +194,30 @@ class Cluster:
         command = self._command(part)
         if dies_with_caller and (setpriv := shutil.which("setpriv")):
             command = [setpriv, "--pdeathsig", "KILL", *command]
-        with self._log(part).open("ab") as output:
-            child = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        with self.log(part).open("ab") as output:
+            self.note(part, _spawn(command, self.directory, output))
+
+    def note(self, part: str, child: subprocess.Popen[bytes]) -> None:
+        """Remember the process that plays ``part``."""
         self.children[part] = child
         self.identities[part] = ProcessIdentity.of(child.pid)
+
+    def start_real_node(self, *, dies_with_caller: bool) -> None:
+        """Let the node join on which pods run; returns when it is ready."""
+        assert self.node is not None
+        assert self.node_programs is not None
+        files = self.directory / "node"
+        real_node.write_files(self.node, files, self.directory / "keys/authority.crt", self.node_programs)
+        self.launch("containerd", dies_with_caller=dies_with_caller)
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                real_node.load_pause(self.node, files)
+                break
+            except OSError as error:
+                self._check(str(error), deadline, "containerd")
+        self.launch("kubelet", dies_with_caller=dies_with_caller)
+        self._wait_for_nodes(1)
 
     def wait_until_ready(self) -> None:
         """Until the API server answers; ``ClusterError`` when it does not."""
@@ -198,26 +227,29 @@ class Cluster:
         """End it and throw its data away; when this returns nothing of it is left but its logs. Idempotent."""
         for part in reversed(_PARTS):
             self.kill(part)
+        real_node.remove(self.directory / "node")
         for name in ("etcd", "keys"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
         for name in ("cluster.json", "kubeconfig", "part.kubeconfig", "tokens.csv", "stages.yaml"):
             (self.directory / name).unlink(missing_ok=True)
 
-    def _check(self, seen: str, deadline: float) -> None:
+    def _check(self, seen: str, deadline: float, part_in_question: str = "apiserver") -> None:
         """Wait a moment; ``ClusterError`` when that is pointless."""
         for part, child in self.children.items():
             if child.poll() is not None:
-                raise ClusterError(f"{part} ended with exit code {child.returncode}\n{self._tail(part)}")
+                raise ClusterError(f"{part} ended with exit code {child.returncode}\n{self.tail(part)}")
         if time.monotonic() > deadline:
-            raise ClusterError(f"not ready within {READY_SECONDS:g} s: {seen}\n{self._tail('apiserver')}")
+            raise ClusterError(f"not ready within {READY_SECONDS:g} s: {seen}\n{self.tail(part_in_question)}")
         time.sleep(_POLL_SECONDS)
 
-    def _log(self, part: str) -> Path:
+    def log(self, part: str) -> Path:
+        """What it writes."""
         return self.directory / f"{part}.log"
 
-    def _tail(self, part: str) -> str:
-        lines = self._log(part).read_text(errors="replace").splitlines()
-        return "\n".join([*lines[-_TAIL_LINES:], f"see {self._log(part)}"])
+    def tail(self, part: str) -> str:
+        """The last lines of its log, for the text of an error."""
+        lines = self.log(part).read_text(errors="replace").splitlines()
+        return "\n".join([*lines[-_TAIL_LINES:], f"see {self.log(part)}"])
 
     def _command(self, part: str) -> list[str]:
         directory, ports = self.directory, self.ports
@@ -238,7 +270,7 @@ class Cluster:
             case "apiserver":
                 options = [
                     f"--etcd-servers={etcd}",
-                    f"--bind-address={_LOOPBACK}",
+                    f"--bind-address={self.host}",
                     f"--secure-port={ports['api']}",
                     "--advertise-address=192.0.2.1",  # nobody asks; a loopback address is refused
                     "--endpoint-reconciler-type=none",
@@ -250,12 +282,16 @@ class Cluster:
                     f"--service-account-key-file={directory}/keys/accounts.key",
                     f"--service-account-signing-key-file={directory}/keys/accounts.key",
                     "--service-cluster-ip-range=198.19.0.0/16",
+                    f"--kubelet-client-certificate={directory}/keys/caller.crt",
+                    f"--kubelet-client-key={directory}/keys/caller.key",
+                    "--kubelet-preferred-address-types=InternalIP",
                 ]
             case "controllers":
                 options = [
                     kubeconfig,
                     *self._serving("controllers"),
                     f"--controllers={','.join(_CONTROLLERS)}",
+                    f"--root-ca-file={directory}/keys/authority.crt",
                     "--concurrent-statefulset-syncs=20",
                     *_UNHURRIED,
                 ]
@@ -274,26 +310,39 @@ class Cluster:
                 ]
                 return [str(self.programs.nodes), *options]
             case _:
-                raise ValueError(part)
+                if self.node is None or self.node_programs is None:
+                    raise ValueError(part)
+                rights = directory / "part.kubeconfig"
+                return real_node.command(self.node, part, directory / "node", rights, self.node_programs)
         return [str(self.programs.control), part, *options]
 
     def _serving(self, part: str) -> list[str]:
         return [f"--bind-address={_LOOPBACK}", f"--secure-port={self.ports[part]}", "--leader-elect=false"]
 
 
-def start(directory: Path, programs: Programs, *, nodes: int = 2, dies_with_caller: bool = False) -> Cluster:
-    """A new Kubernetes that answers, with ``nodes`` ready nodes; any user may do that.
+def start(
+    directory: Path,
+    programs: Programs,
+    *,
+    nodes: int = 2,
+    node_programs: NodePrograms | None = None,
+    dies_with_caller: bool = False,
+) -> Cluster:
+    """A new Kubernetes that answers, with ``nodes`` ready nodes of those that are played; any user may do that.
 
-    ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``ClusterError`` when it does not come up,
-    or runs already. Nothing runs after an error.
+    With ``node_programs`` it has a node on which pods really run in place of these; only root can do that, and
+    ``real_node.check_machine`` says whether it can be done here. ``dies_with_caller``: the kernel ends it when the
+    calling *thread* ends. ``ClusterError`` when it does not come up, or runs already. Nothing runs after an error.
     """
     directory = directory.absolute()
     if read(directory, programs) is not None:
         raise ClusterError(f"{directory}: there is a cluster already; stop that one first")
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / "etcd", ignore_errors=True)
-    cluster = Cluster(directory, programs, _free_ports(), secrets.token_hex(16))
+    cluster = Cluster(directory, programs, _free_ports(), secrets.token_hex(16), node_programs=node_programs)
     try:
+        if node_programs is not None:
+            cluster, nodes = _with_real_node(cluster, dies_with_caller=dies_with_caller), 0
         _write_files(cluster)
         for part in ("etcd", "apiserver"):
             cluster.launch(part, dies_with_caller=dies_with_caller)
@@ -303,11 +352,36 @@ def start(directory: Path, programs: Programs, *, nodes: int = 2, dies_with_call
             cluster.launch(part, dies_with_caller=dies_with_caller)
         _write_record(cluster)
         cluster.add_nodes(nodes)
+        if cluster.node is not None:
+            cluster.start_real_node(dies_with_caller=dies_with_caller)
+            _write_record(cluster)
         cluster.wait_for("/api/v1/namespaces/default/serviceaccounts/default")
     except BaseException:
         cluster.stop()
         raise
     return cluster
+
+
+def _with_real_node(cluster: Cluster, *, dies_with_caller: bool) -> Cluster:
+    """``cluster`` with the namespaces and the link of a node, whose address the API server needs."""
+    files = cluster.directory / "node"
+    files.mkdir(exist_ok=True)
+    command = real_node.keeper_command(files, with_caller=dies_with_caller)
+    with cluster.log(KEEPER).open("ab") as output:
+        keeper = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if dies_with_caller else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    cluster.note(KEEPER, keeper)
+    assert keeper.stdout is not None
+    with keeper.stdout:
+        told = keeper.stdout.readline().decode()
+    if not told:
+        raise ClusterError(f"the node could not be made\n{cluster.tail(KEEPER)}")
+    return replace(cluster, node=real_node.write_record(files, told))
 
 
 def read(directory: Path, programs: Programs) -> Cluster | None:
@@ -320,7 +394,19 @@ def read(directory: Path, programs: Programs) -> Cluster | None:
     identities = {part: ProcessIdentity(*numbers) for part, numbers in record["processes"].items()}
     if not any(identity.is_alive() for identity in identities.values()):
         return None
-    return Cluster(directory, programs, record["ports"], record["token"], identities)
+    node = RealNode.read(directory / "node")
+    return Cluster(directory, programs, record["ports"], record["token"], node, identities=identities)
+
+
+def _spawn(command: list[str], directory: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def _write_record(cluster: Cluster) -> None:
@@ -334,7 +420,7 @@ def _write_record(cluster: Cluster) -> None:
 def _write_files(cluster: Cluster) -> None:
     directory, programs = cluster.directory, cluster.programs
     (directory / "keys").mkdir(exist_ok=True)
-    _run([str(programs.control), "keys", str(directory / "keys")])
+    _run([str(programs.control), "keys", str(directory / "keys"), cluster.host])
     (directory / "stages.yaml").write_text(_run([str(programs.nodes), "stages"]))
     part = secrets.token_hex(16)
     tokens = directory / "tokens.csv"

@@ -20,11 +20,14 @@ from tests.kubernetes.workload import Begin, worker_keys
 
 @pytest.fixture
 def begin(kubernetes: Cluster, job_namespace: str, tmp_path: Path) -> Iterator[Begin]:
-    """``begin(kubeconfig, **keys)`` is a worker that has started; all that it has made goes with its namespace."""
+    """``begin(kubeconfig, authenticated=..., **runtime)`` is a worker that has started, with keys of its section.
+
+    What it has made goes with its namespace.
+    """
     with ExitStack() as workers:
 
-        def begin(kubeconfig: Path | None = None, **more: Any) -> Worker:
-            keys = worker_keys(job_namespace) | more
+        def begin(kubeconfig: Path | None = None, *, authenticated: bool = False, **runtime: Any) -> Worker:
+            keys = worker_keys(job_namespace, **runtime) | {"authenticationEnabled": authenticated}
             environment = {**os.environ, "KUBECONFIG": str(kubeconfig or kubernetes.kubeconfig)}
             worker = Worker(parse_worker_config(Section(keys), {}), state_dir=tmp_path, environment=environment)
             return workers.enter_context(worker)

@@ -1,8 +1,9 @@
-"""The programs of a Kubernetes without machines, built once from Go modules and kept in the user's cache.
+"""The programs of a Kubernetes, built once from Go modules and kept in the user's cache.
 
 ``control`` is the control plane; ``nodes`` is kwok, which plays nodes and lets their pods become ready without running
-anything. A test run needs nothing of it unless a test is marked ``kubernetes``. The first build takes a quarter of an
-hour on two cores, one that finds Go's own cache under a minute.
+anything. A node on which pods run needs ``kubelet``, and ``pause``, the first container of each pod. A test run needs
+nothing of it unless a test is marked ``kubernetes``. The first build takes a quarter of an hour on two cores, one that
+finds Go's own cache under a minute.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ VERSION = "1.34.4"
 """Of Kubernetes, as ``control/go.mod`` has it."""
 
 BUILD_SECONDS = 5400.0
-NAMES = ("control", "nodes")
+_CONTROL_PLANE = ("control", "nodes")
+_NODE = ("kubelet", "kubelet/pause")
 
 _SOURCES = Path(__file__).parent
 _MODULE = "k8s.io/component-base/version"
@@ -56,12 +58,24 @@ class Programs:
         return self.directory / "nodes"
 
 
+@dataclass(frozen=True)
+class NodePrograms:
+    """Where those of a node are on which pods run."""
+
+    directory: Path
+
+    @property
+    def kubelet(self) -> Path:
+        return self.directory / "kubelet"
+
+    @property
+    def pause(self) -> Path:
+        return self.directory / "pause"
+
+
 def home(environment: Mapping[str, str]) -> Path:
     """The directory that the programs have, or will have. It exists only when it is complete."""
-    digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for source in sorted(path for name in NAMES for path in (_SOURCES / name).glob("*.*")):
-        digest.update(f"\0{source.relative_to(_SOURCES)}\0".encode() + source.read_bytes())
-    return cache_directory(environment) / f"kubernetes-{VERSION}-{digest.hexdigest()[:12]}"
+    return _home("kubernetes", _CONTROL_PLANE, environment)
 
 
 def build(environment: Mapping[str, str]) -> Programs:
@@ -70,29 +84,45 @@ def build(environment: Mapping[str, str]) -> Programs:
     Any number of processes may call this at once: one builds, the others wait. ``UnavailableError`` without Go, or when
     it cannot build them, such as without a module proxy.
     """
-    target = home(environment)
+    return Programs(_build(home(environment), _CONTROL_PLANE, environment))
+
+
+def build_node(environment: Mapping[str, str]) -> NodePrograms:
+    """The same for the programs of a node on which pods run."""
+    return NodePrograms(_build(_home("kubelet", _NODE, environment), _NODE, environment))
+
+
+def _home(title: str, names: Sequence[str], environment: Mapping[str, str]) -> Path:
+    digest = hashlib.sha256(" ".join(_FLAGS).encode())
+    for source in sorted(path for name in names for path in (_SOURCES / name).glob("*.*")):
+        digest.update(f"\0{source.relative_to(_SOURCES)}\0".encode() + source.read_bytes())
+    return cache_directory(environment) / f"{title}-{VERSION}-{digest.hexdigest()[:12]}"
+
+
+def _build(target: Path, names: Sequence[str], environment: Mapping[str, str]) -> Path:
     if target.is_dir():
-        return Programs(target)
+        return target
     go = find_program("go", environment)
     if go is None:
         raise UnavailableError("no go on the PATH, which builds Kubernetes for tests; 1.26 or newer is needed")
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target.with_name(f"{target.name}.lock")):
         if not target.is_dir():
-            _build_into(target, go, environment)
-    return Programs(target)
+            _build_into(target, names, go, environment)
+    return target
 
 
-def _build_into(target: Path, go: str, environment: Mapping[str, str]) -> None:
+def _build_into(target: Path, names: Sequence[str], go: str, environment: Mapping[str, str]) -> None:
     """Make ``target``, all at once. The lock is held."""
     prefix = f"{target.name}.partial-"
     for left_over in target.parent.glob(f"{prefix}*"):
         shutil.rmtree(left_over)
     partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
-        for name in NAMES:
+        for name in names:
             command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", " ".join(_FLAGS)]
-            _run([*command, "-o", str(partial / name), "."], _SOURCES / name, {**environment, "CGO_ENABLED": "0"})
+            output = partial / Path(name).name
+            _run([*command, "-o", str(output), "."], _SOURCES / name, {**environment, "CGO_ENABLED": "0"})
         partial.chmod(0o755)
         partial.rename(target)
     finally:

@@ -50,6 +50,10 @@ CUSTOMIZED = {
         "resourceRequirements": {"requests": {"cpu": "100m"}, "limits": {"memory": "2Gi"}},
     },
 }
+OWN_LAUNCHER = {
+    "instanceLauncher": "pfrun",
+    "functionDockerImages": {language.name: "pfrun:1" for language in Language},
+}
 STRICT = {"dryRun": "All", "fieldValidation": "Strict"}
 
 
@@ -95,6 +99,7 @@ def test_a_misspelled_field_is_refused(kubernetes: Cluster) -> None:
             id="service-account",
         ),
         pytest.param(CUSTOMIZED, id="customizer"),
+        pytest.param({"functionRuntimeFactoryConfigs": OWN_LAUNCHER}, id="own-launcher"),
     ],
 )
 @pytest.mark.parametrize("language", list(Language))
@@ -117,10 +122,9 @@ def test_what_is_rendered_is_accepted(
         accepts(kubernetes, manifest)
 
 
-def test_the_example_configuration_makes_what_is_accepted(
-    kubernetes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = load_worker_config(str(ROOT / "conf/functions_worker.kubernetes.yml"))
+@pytest.mark.parametrize("name", ["kubernetes", "kubernetes-pfrun"])
+def test_the_example_configuration_makes_what_is_accepted(kubernetes: Cluster, tmp_path: Path, name: str) -> None:
+    config = load_worker_config(str(ROOT / f"conf/functions_worker.{name}.yml"))
     context = FactoryContext(tmp_path, 1 << 30, {}, worker=config)
     factory = KubernetesRuntimeFactory.from_config(config.runtime_section, context)
     for manifest in factory.manifests(instance_spec(instance_id=-1)).documents:

@@ -14,7 +14,7 @@ from pulsar_runtimes.cli.group import run as run_pfrun
 from pulsar_runtimes.config.function import load_function_config
 from pulsar_runtimes.runtimes.kubernetes.paths import path_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.workload import Begin, named, names, until_running, worker_keys
+from tests.kubernetes.workload import OWN_LAUNCHER, Begin, named, names, until_running, worker_keys
 from tests.waiting import until
 from tests.workers import SAMPLES
 
@@ -94,6 +94,34 @@ def test_gc_finds_strays_by_their_label(
         ("Service", "pf-public-default-f"),
         ("Service", "pf-public-default-g"),
         ("StatefulSet", "pf-public-default-f"),
+    }
+
+
+def test_diff_and_gc_know_what_instances_are_told(
+    kubernetes: Cluster,
+    job_namespace: str,
+    tmp_path: Path,
+    begin: Begin,
+    pfrun: Callable[..., tuple[int, str, str]],
+) -> None:
+    (tmp_path / "worker.yml").write_text(yaml.safe_dump(worker_keys(job_namespace, **OWN_LAUNCHER)))
+    file = write_function(tmp_path)
+    worker = begin(**OWN_LAUNCHER)
+    worker.submit(load_function_config(file))
+    until_running(worker)
+    code, out, err = pfrun("diff", "--function-config", file)
+    assert code == 0, out + err
+    code, out, _ = pfrun("diff", "--function-config", write_function(tmp_path, parallelism=3))
+    assert (code, "no pod that stays is touched" in out) == (1, True), out
+    code, out, _ = pfrun("diff", "--function-config", write_function(tmp_path, userConfig={"a": 1}))
+    assert "ConfigMap: 'what instances are told' -> 'what differs in --function_details'" in out
+    worker.stop()
+    kubernetes.request("DELETE", path_of("statefulsets", job_namespace, "pf-public-default-f"))
+    until(lambda: names(kubernetes, "statefulsets", job_namespace), lambda left: not left, seconds=30)
+    code, out, _ = pfrun("k8s", "gc", "--dry-run")
+    assert {tuple(line.split()[1:3]) for line in out.splitlines()[1:]} == {
+        ("Service", "pf-public-default-f"),
+        ("ConfigMap", "pf-public-default-f-details"),
     }
 
 

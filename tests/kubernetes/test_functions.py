@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 from pulsar_runtimes.model.errors import LaunchError
 from pulsar_runtimes.model.function import Resources
 from pulsar_runtimes.model.status import State
-from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
+from pulsar_runtimes.runtimes.kubernetes.config import InstanceLauncher, KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.paths import ACCESS_REVIEWS, path_of
 from pulsar_runtimes.runtimes.kubernetes.rights import build_roles, needed_rights, rights_of
 from pulsar_runtimes.runtimes.kubernetes.settings import KubernetesSettings
 from pulsar_runtimes.worker.worker import Worker
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.workload import Begin, named, names, pod_uids, states, until_running
+from tests.kubernetes.workload import OWN_LAUNCHER, Begin, named, names, pod_uids, states, until_running
 from tests.waiting import until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
@@ -63,10 +64,11 @@ def test_many_are_created_and_deleted_while_others_are_created(
     assert deleted_within <= 10.0
 
 
+@pytest.mark.parametrize("runtime", [{}, OWN_LAUNCHER], ids=["pulsar", "pfrun"])
 def test_scaling_leaves_pods_alone_and_another_version_replaces_them(
-    kubernetes: Cluster, job_namespace: str, begin: Begin
+    kubernetes: Cluster, job_namespace: str, begin: Begin, runtime: dict[str, str]
 ) -> None:
-    worker = begin()
+    worker = begin(**runtime)
     worker.submit(named("f", 3))
     until_running(worker)
     before = pod_uids(kubernetes, job_namespace)
@@ -76,6 +78,9 @@ def test_scaling_leaves_pods_alone_and_another_version_replaces_them(
     after = pod_uids(kubernetes, job_namespace)
     assert len(before) == 3
     assert before.items() <= after.items()
+    if runtime:
+        path = path_of("configmaps", job_namespace, "pf-public-default-f-details")
+        assert r"\"parallelism\":5" in kubernetes.request("GET", path)["data"]["details.json"]
     (stateful_set,) = kubernetes.request("GET", path_of("statefulsets", job_namespace))["items"]
     worker.submit(named("f", 5, user_config={"a": 1}))
     until(
@@ -156,7 +161,7 @@ def test_a_config_map_changes_what_is_started_next(kubernetes: Cluster, job_name
     overrides = {"metadata": {"name": "overrides"}, "data": {"pulsarDockerImageName": "pulsar:2"}}
     kubernetes.request("POST", path_of("configmaps", job_namespace), overrides)
     names_it = {"changeConfigMap": "overrides", "changeConfigMapNamespace": job_namespace}
-    worker = begin(functionRuntimeFactoryConfigs={"jobNamespace": job_namespace, **names_it})
+    worker = begin(**names_it)
     worker.submit(named("f"))
     until_running(worker)
     (pod,) = kubernetes.request("GET", path_of("pods", job_namespace))["items"]
@@ -169,7 +174,7 @@ def test_a_config_map_changes_what_is_started_next(kubernetes: Cluster, job_name
 def test_the_token_of_a_user_is_mounted_replaced_and_deleted(
     kubernetes: Cluster, job_namespace: str, begin: Begin
 ) -> None:
-    worker = begin(authenticationEnabled=True)
+    worker = begin(authenticated=True)
     function = worker.admit(named("f"))
     (spec,) = worker.plan(function)
 
@@ -200,7 +205,7 @@ def test_the_token_of_a_user_is_mounted_replaced_and_deleted(
 
 
 def test_a_secret_of_somebody_else_is_never_replaced(kubernetes: Cluster, job_namespace: str, begin: Begin) -> None:
-    worker = begin(authenticationEnabled=True)
+    worker = begin(authenticated=True)
     (spec,) = worker.plan(worker.admit(named("f")), "mine")
     foreign = {"metadata": {"name": "pf-secret-mine"}, "stringData": {"token": "theirs"}}
     kubernetes.request("POST", path_of("secrets", job_namespace), foreign)
@@ -213,16 +218,22 @@ def test_a_secret_of_somebody_else_is_never_replaced(kubernetes: Cluster, job_na
 # Rights
 
 
-def settings_of(namespace: str) -> KubernetesSettings:
-    return KubernetesSettings(config=KubernetesConfig(job_namespace=namespace))
+def settings_of(namespace: str, launcher: InstanceLauncher = InstanceLauncher.PULSAR) -> KubernetesSettings:
+    return KubernetesSettings(config=KubernetesConfig(job_namespace=namespace, instance_launcher=launcher))
 
 
 RIGHTS = needed_rights(settings_of("any"))
 
 
-def grant(kubernetes: Cluster, namespace: str, tmp_path: Path, without: object = None) -> Path:
+def grant(
+    kubernetes: Cluster,
+    namespace: str,
+    tmp_path: Path,
+    without: object = None,
+    launcher: InstanceLauncher = InstanceLauncher.PULSAR,
+) -> Path:
     """A kubeconfig for a service account with the rights of the role, but for one."""
-    rights = [right for right in rights_of(settings_of(namespace)) if right != without]
+    rights = [right for right in rights_of(settings_of(namespace, launcher)) if right != without]
     kubernetes.request("POST", path_of("serviceaccounts", namespace), {"metadata": {"name": "worker"}})
     for role in build_roles(rights, [namespace], "worker", namespace):
         resource = f"{role['kind'].lower()}s"
@@ -234,9 +245,13 @@ def grant(kubernetes: Cluster, namespace: str, tmp_path: Path, without: object =
     return kubernetes.write_kubeconfig(tmp_path / "worker.kubeconfig", answer["status"]["token"])
 
 
-def test_the_role_is_enough(kubernetes: Cluster, job_namespace: str, begin: Begin, tmp_path: Path) -> None:
-    kubeconfig = grant(kubernetes, job_namespace, tmp_path)
-    worker = until_begun(begin, kubeconfig)
+@pytest.mark.parametrize("launcher", InstanceLauncher)
+def test_the_role_is_enough(
+    kubernetes: Cluster, job_namespace: str, begin: Begin, tmp_path: Path, launcher: InstanceLauncher
+) -> None:
+    kubeconfig = grant(kubernetes, job_namespace, tmp_path, launcher=launcher)
+    own = OWN_LAUNCHER if launcher is InstanceLauncher.PFRUN else {}
+    worker = until_begun(partial(begin, **own), kubeconfig)
     worker.submit(named("f", 1, secrets_map={"K": "s"}))
     until_running(worker)
     worker.submit(named("f", 2, secrets_map={"K": "t"}))
@@ -247,6 +262,7 @@ def test_the_role_is_enough(kubernetes: Cluster, job_namespace: str, begin: Begi
     assert not names(kubernetes, "statefulsets", job_namespace)
     assert not names(kubernetes, "services", job_namespace)
     assert not names(kubernetes, "secrets", job_namespace)
+    assert names(kubernetes, "configmaps", job_namespace) == ["kube-root-ca.crt"]
 
 
 def until_begun(begin: Begin, kubeconfig: Path) -> Worker:

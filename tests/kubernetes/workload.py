@@ -18,6 +18,8 @@ from tests.workers import SAMPLES
 
 NOWHERE = "127.0.0.1:1"
 
+OWN_LAUNCHER = {"instanceLauncher": "pfrun", "pulsarDockerImageName": "pfrun:1"}
+
 Begin = Callable[..., Worker]
 
 
@@ -27,10 +29,10 @@ def named(name: str, parallelism: int = 1, **changes: Any) -> FunctionSpec:
     )
 
 
-def worker_keys(namespace: str) -> dict[str, Any]:
+def worker_keys(namespace: str, **runtime: Any) -> dict[str, Any]:
     return {
         "functionRuntimeFactoryClassName": KUBERNETES_FACTORY,
-        "functionRuntimeFactoryConfigs": {"jobNamespace": namespace},
+        "functionRuntimeFactoryConfigs": {"jobNamespace": namespace, **runtime},
         "pulsarServiceUrl": f"pulsar://{NOWHERE}",
         "pulsarWebServiceUrl": f"http://{NOWHERE}",
     }

@@ -48,7 +48,7 @@ _OPENS = (
 _PACKAGES = "org.apache.pulsar.packages.management.storage.filesystem.FileSystemPackagesStorageProvider"
 _BROKER = """\
 clusterName=standalone
-bindAddress=127.0.0.1
+bindAddress={address}
 brokerServicePort={broker}
 webServicePort={web}
 numHttpServerThreads=8
@@ -58,7 +58,7 @@ managedLedgerDefaultAckQuorum=1
 managedLedgerCacheSizeMB=32
 transactionCoordinatorEnabled=false
 allowLoopback=true
-listeningInterface=lo
+listeningInterface={link}
 ledgerStorageClass=org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage
 dbStorage_writeCacheMaxSizeMb=32
 dbStorage_readAheadCacheMaxSizeMb=32
@@ -159,6 +159,8 @@ def start(
     table_service: bool = False,
     broker_settings: Mapping[str, str] | None = None,
     token: str = "",
+    address: str = _LOOPBACK,
+    link: str = "lo",
     dies_with_caller: bool = False,
 ) -> Standalone:
     """A Pulsar that answers, with its data under ``directory``; data of an earlier start is kept, ports too.
@@ -166,9 +168,10 @@ def start(
     ``worker_settings`` are keys of ``functions_worker.yml``; those of its runtime factory are added to ours.
     ``with_zookeeper`` keeps the metadata in a ZooKeeper, which a worker in a process of its own needs, and
     ``table_service`` brings BookKeeper's, with a ZooKeeper: both listen on all addresses, and cannot be told otherwise.
-    ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super user.
-    ``dies_with_caller``: the kernel ends it when the calling *thread* ends. ``UnavailableError`` without Java;
-    ``StandaloneError`` when it does not come up, or runs already. Nothing runs after an error.
+    ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super user. It
+    listens on ``address``, which ``link`` of this machine has. ``dies_with_caller``: the kernel ends it when the
+    calling *thread* ends. ``UnavailableError`` without Java; ``StandaloneError`` when it does not come up, or runs
+    already. Nothing runs after an error.
     """
     directory = directory.absolute()
     java = find_java(environment)
@@ -186,6 +189,7 @@ def start(
             worker_settings or {},
             broker_settings or {},
             table_service=table_service,
+            listens=(address, link),
         ),
     ]
     if with_zookeeper and not table_service:
@@ -206,8 +210,8 @@ def start(
             start_new_session=True,
         )
     running = Standalone(
-        service_url=f"pulsar://{_LOOPBACK}:{ports.broker}",
-        admin_url=f"http://{_LOOPBACK}:{ports.web}",
+        service_url=f"pulsar://{address}:{ports.broker}",
+        admin_url=f"http://{address}:{ports.web}",
         home=home,
         directory=directory,
         identity=ProcessIdentity.of(child.pid),
@@ -217,7 +221,7 @@ def start(
     )
     try:
         _write_record(running, ports)
-        _wait_until_ready(child, ports.web, log, functions_worker, token)
+        _wait_until_ready(child, (address, ports.web), log, functions_worker, token)
     except BaseException:
         running.stop()
         raise
@@ -280,13 +284,16 @@ def _arguments(
     broker_settings: Mapping[str, str],
     *,
     table_service: bool,
+    listens: tuple[str, str],
 ) -> list[str]:
     """The class and its arguments; writes the files that they name."""
     broker_file = directory / "standalone.conf"
     more = "".join(f"{name}={value}\n" for name, value in broker_settings.items())
-    broker_file.write_text(_BROKER.format(**vars(ports), packages=_PACKAGES) + more)
+    address, link = listens
+    text = _BROKER.format(**vars(ports), packages=_PACKAGES, address=address, link=link)
+    broker_file.write_text(text + more)
     arguments = ["org.apache.pulsar.PulsarStandaloneStarter", "--config", str(broker_file)]
-    arguments += ["--advertised-address", _LOOPBACK]
+    arguments += ["--advertised-address", address]
     arguments += ["--bookkeeper-dir", f"{directory}/data/bookkeeper", "--metadata-dir", f"{directory}/data/metadata"]
     if table_service:
         arguments += ["--zookeeper-port", f"{ports.zookeeper}", "--bookkeeper-port", f"{ports.bookie}"]
@@ -304,7 +311,11 @@ def _arguments(
 
 
 def _wait_until_ready(
-    child: subprocess.Popen[bytes], web_port: int, log: Path, functions_worker: FunctionsWorker | None, token: str
+    child: subprocess.Popen[bytes],
+    web: tuple[str, int],
+    log: Path,
+    functions_worker: FunctionsWorker | None,
+    token: str,
 ) -> None:
     # The namespace is made after the broker's port opens.
     paths = ["/admin/v2/brokers/health", "/admin/v2/namespaces/public/default"]
@@ -312,7 +323,7 @@ def _wait_until_ready(
         paths.append("/admin/v3/functions/public/default")
     deadline = time.monotonic() + READY_SECONDS
     for path in paths:
-        while (seen := _get(web_port, path, token)) != "200":
+        while (seen := _get(web, path, token)) != "200":
             if child.poll() is not None:
                 raise StandaloneError(f"Pulsar ended with exit code {child.returncode}\n{_tail(log)}")
             if time.monotonic() >= deadline:
@@ -320,9 +331,9 @@ def _wait_until_ready(
             time.sleep(_POLL_SECONDS)
 
 
-def _get(port: int, path: str, token: str) -> str:
+def _get(web: tuple[str, int], path: str, token: str) -> str:
     """The status of the answer, or why there is none."""
-    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=_REQUEST_SECONDS)
+    connection = http.client.HTTPConnection(*web, timeout=_REQUEST_SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         return str(connection.getresponse().status)

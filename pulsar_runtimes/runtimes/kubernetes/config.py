@@ -1,12 +1,14 @@
 """What ``functionRuntimeFactoryConfigs`` says to the Kubernetes runtime. Pure: no client, no look-ups.
 
 Keys and defaults are those of ``KubernetesRuntimeFactoryConfig`` and ``KubernetesRuntimeFactory#initialize`` of
-Apache Pulsar 4.0.8. The reference takes values that make the API server refuse every function; here they are problems
-with the reason, as soon as the file is read. With ``strictReference`` they are warnings, and used as they stand.
+Apache Pulsar 4.0.8; ``instanceLauncher`` is pfrun's own. The reference takes values that make the API server refuse
+every function; here they are problems with the reason, as soon as the file is read. With ``strictReference`` they are
+warnings, and used as they stand.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,8 +26,18 @@ MAX_JOB_NAME = 44
 """What of the 53 characters of a StatefulSet's name is left before ``-`` and the eight digits of a hash."""
 
 _UNUSED_INTERVAL = 30
+_FOR_JAVA = ("pulsarRootDir", "functionInstanceClassPath", "narExtractionDirectory")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SERVICE_NAME_START = re.compile(r"[a-z][-a-z0-9]*")
+
+
+class InstanceLauncher(enum.Enum):
+    """Who turns the container of a pod into an instance."""
+
+    PULSAR = "pulsar"
+    """A shell, ``pulsar-admin``, and the instance of Apache Pulsar, as the reference does."""
+    PFRUN = "pfrun"
+    """``pulsar_runtimes.pod`` of an image that has pfrun."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +46,10 @@ class KubernetesConfig:
 
     ``pulsar_service_url`` and ``pulsar_admin_url`` blank: as the worker's. ``function_docker_images`` is ``None``
     when all languages use ``pulsar_docker_image_name``; once it is a mapping, a language it lacks has no image.
-    ``extra_function_dependencies_dir`` is the whole path inside the pod. ``custom_labels`` are as written; their
-    values are made fit for Kubernetes where they are used. Only with ``strict_reference`` a port may be out of range,
-    ``metrics_port`` be ``None``, which stands for that of the instance, and ``nar_extraction_directory`` be blank.
+    ``extra_function_dependencies_dir`` is the whole path inside the pod, blank for none, as only pfrun's own launcher
+    takes it. ``custom_labels`` are as written; their values are made fit for Kubernetes where they are used. Only with
+    ``strict_reference`` a port may be out of range, ``metrics_port`` be ``None``, which stands for that of the
+    instance, and ``nar_extraction_directory`` be blank.
     """
 
     k8s_uri: str = ""
@@ -67,6 +80,7 @@ class KubernetesConfig:
     function_instance_class_path: str = ""
     grace_period_seconds: int = 5
     kubernetes_function_auth_provider_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    instance_launcher: InstanceLauncher = InstanceLauncher.PULSAR
     strict_reference: bool = False
 
     def inside_pod(self, path: str) -> str:
@@ -129,13 +143,51 @@ def read_kubernetes_config(section: Section, *, strict: bool = False) -> Kuberne
             "gracePeriodSeconds", usual.grace_period_seconds, minimum=None if strict else 0
         ),
         kubernetes_function_auth_provider_config=section.mapping("kubernetesFunctionAuthProviderConfig"),
+        instance_launcher=_launcher(section, strict=strict),
         strict_reference=strict,
     )
-    dependencies = section.text("extraFunctionDependenciesDir") or "instances/deps"
-    config = replace(config, extra_function_dependencies_dir=config.inside_pod(dependencies))
+    dependencies = section.text("extraFunctionDependenciesDir")
+    if config.instance_launcher is InstanceLauncher.PFRUN:
+        _check_own_launcher(section, dependencies)
+        config = replace(config, extra_function_dependencies_dir=dependencies)
+    else:
+        dependencies = config.inside_pod(dependencies or "instances/deps")
+        config = replace(config, extra_function_dependencies_dir=dependencies)
     if config.grpc_port == config.metrics_port:
         refuse("metricsPort", f"must not be the port of grpcPort (got {config.metrics_port})")
     return config
+
+
+def _launcher(section: Section, *, strict: bool) -> InstanceLauncher:
+    key, known = "instanceLauncher", [each.value for each in InstanceLauncher]
+    name = section.text(key) or InstanceLauncher.PULSAR.value
+    if name not in known:
+        got = section.got(key, name)
+        section.problem(key, f"must be one of {', '.join(known)} (got {got}){nearest(name, known)}")
+        return InstanceLauncher.PULSAR
+    if strict and name != InstanceLauncher.PULSAR.value:
+        section.problem(key, "must be pulsar with strictReference (got pfrun)")
+    return InstanceLauncher(name)
+
+
+def _check_own_launcher(section: Section, dependencies: str) -> None:
+    """What only Apache Pulsar's image has is of no use to pfrun's own."""
+    if not section.text("pulsarDockerImageName") and not section.values.get("functionDockerImages"):
+        section.problem(
+            "instanceLauncher",
+            "needs an image that has pfrun, as the Containerfile makes it; name it in pulsarDockerImageName",
+        )
+    images = section.values.get("functionDockerImages")
+    runs_java = isinstance(images, dict) and Language.JAVA.name in images
+    for key in ("configAdminCLI", *(() if runs_java else _FOR_JAVA)):
+        if section.values.get(key):
+            section.warn(key, "has no effect with instanceLauncher pfrun: it is about Apache Pulsar's image")
+    if dependencies and not dependencies.startswith("/"):
+        section.problem(
+            "extraFunctionDependenciesDir",
+            "must begin with / with instanceLauncher pfrun "
+            f"(got {section.got('extraFunctionDependenciesDir', dependencies)})",
+        )
 
 
 def _api_server(section: Section, refuse: Refuse) -> str:

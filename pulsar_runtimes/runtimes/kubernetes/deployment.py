@@ -49,6 +49,8 @@ def apply(session: Session, job: Job, *, remove_seconds: float, grace_period_sec
                     return
                 case Step.SCALE:
                     assert live is not None
+                    if job.manifests.config_map is not None:
+                        _put_companions(session, job)
                     _send(session, view, "PUT", scaled(live, job))
                     _log.info("%s: %d replicas", job.key, job.replicas)
                     return
@@ -133,7 +135,7 @@ def _patiently(session: Session, act: Callable[[], None]) -> None:
 
 
 def _put_companions(session: Session, job: Job) -> None:
-    """Service and Secret, made or replaced: they are there before any pod is."""
+    """All but the StatefulSet, made or replaced: they are there before any pod is."""
     for manifest in job.manifests.documents:
         if manifest["kind"] != "StatefulSet":
             _put(session, job, manifest)

@@ -12,6 +12,7 @@ from pulsar_runtimes.model.errors import AdmissionError, LaunchError
 from pulsar_runtimes.model.function import FunctionSpec, InstanceSpec, Language
 from pulsar_runtimes.model.names import ALL_REPLICAS
 
+from .config import InstanceLauncher
 from .function_auth import mount
 from .function_secrets import (
     ENVIRONMENT_PROVIDERS,
@@ -21,7 +22,9 @@ from .function_secrets import (
 )
 from .job_name import build_job_name, job_name_problems
 from .labels import build_labels
-from .pod_command import build_pod_command
+from .pod_command import PodCommand, build_pod_command
+from .pod_details import LARGEST_DETAILS_BYTES, PodPlan, build_config_map, build_pod_plan
+from .restricted_pod import restrict
 from .service import build_service
 from .settings import KubernetesSettings
 from .stateful_set import build_stateful_set
@@ -41,6 +44,7 @@ _SUFFIXES = {
 class Manifests:
     """What there is for one function. ``namespace`` is that of all, ``name`` that of Service and StatefulSet.
 
+    ``config_map`` has what instances are told by pfrun's own launcher, ``None`` with that of the reference.
     ``secret`` holds the options of instances that must not be on a command line, ``None`` when there are none. That of
     a user's token is no part of this: it is made when the token comes.
     """
@@ -50,11 +54,13 @@ class Manifests:
     service: dict[str, Any]
     stateful_set: dict[str, Any]
     secret: dict[str, Any] | None = field(default=None, repr=False)
+    config_map: dict[str, Any] | None = None
 
     @property
     def documents(self) -> tuple[dict[str, Any], ...]:
         """In the order in which they are made: pods want the others when they start."""
-        return (self.service, *(() if self.secret is None else (self.secret,)), self.stateful_set)
+        optional = (each for each in (self.config_map, self.secret) if each is not None)
+        return (self.service, *optional, self.stateful_set)
 
 
 def job_of(function: FunctionSpec, settings: KubernetesSettings) -> tuple[str, str]:
@@ -104,7 +110,14 @@ def build_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> Manifes
     spec = instance_in_pod(spec, settings)
     labels = build_labels(function, config.custom_labels, strict=settings.strict)
     service = build_service(name, namespace, labels, spec.port)
-    command = build_pod_command(spec, config, settings.places, hides=_holds_secrets(spec, settings))
+    hides = _holds_secrets(spec, settings)
+    config_map: dict[str, Any] | None = None
+    command: PodCommand | PodPlan
+    if config.instance_launcher is InstanceLauncher.PFRUN:
+        command = build_pod_plan(spec, config, settings.places, hides=hides)
+        config_map = build_config_map(name, namespace, labels, command.details)
+    else:
+        command = build_pod_command(spec, config, settings.places, hides=hides)
     secret = build_options_secret(name, namespace, labels, command.options) if command.options else None
     stateful_set = build_stateful_set(
         name,
@@ -116,13 +129,16 @@ def build_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> Manifes
         options_secret="" if secret is None else secret["metadata"]["name"],
         variables=build_secret_variables(function) if settings.secret_references else [],
     )
+    if config_map is not None:
+        template = stateful_set["spec"]["template"]
+        template["spec"] = restrict(template["spec"], config_map["metadata"]["name"], config)
     if customizer is not None:
         service = _named(customizer.service(function, service), name, namespace)
         stateful_set = _named(customizer.stateful_set(function, stateful_set), name, namespace)
     if spec.auth is not None and settings.auth_provider is not None:
         template = stateful_set["spec"]["template"]
         template["spec"] = mount(template["spec"], settings.auth_provider.volumes(spec.auth_data))
-    return Manifests(namespace, name, service, stateful_set, secret)
+    return Manifests(namespace, name, service, stateful_set, secret, config_map)
 
 
 def _holds_secrets(spec: InstanceSpec, settings: KubernetesSettings) -> bool:
@@ -165,12 +181,17 @@ def check_manifests(spec: InstanceSpec, settings: KubernetesSettings) -> None:
 def _refused_later(spec: InstanceSpec, settings: KubernetesSettings) -> Iterator[str]:
     """What the API server would refuse, or what would never run."""
     try:
-        body = build_manifests(spec, settings).stateful_set["spec"]
+        manifests = build_manifests(spec, settings)
     except AdmissionError as error:
         yield str(error).removeprefix(f"{spec.function.key}: ")
         return
     except LaunchError:  # for a secret that is no reference, which was told before
         return
+    if manifests.config_map is not None:
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in manifests.config_map["data"].values())
+        if size > LARGEST_DETAILS_BYTES:
+            yield f"its details are more than a ConfigMap may hold ({size} of {LARGEST_DETAILS_BYTES} bytes)"
+    body = manifests.stateful_set["spec"]
     pod = body["template"]["spec"]
     labels = body["template"]["metadata"]["labels"]
     lost = [key for key, value in body["selector"]["matchLabels"].items() if labels.get(key) != value]

@@ -120,11 +120,12 @@ class Marks:
 
     def on_all(self, manifests: Manifests) -> Manifests:
         """``manifests`` with the marks."""
-        secret = manifests.secret
+        secret, config_map = manifests.secret, manifests.config_map
         return replace(
             manifests,
             service=self.on(manifests.service),
             secret=None if secret is None else self.on(secret),
+            config_map=None if config_map is None else self.on(config_map),
             stateful_set=self._on_stateful_set(manifests.stateful_set),
         )
 
@@ -157,9 +158,8 @@ def _lasting(spec: InstanceSpec) -> InstanceSpec:
 def _job_digest(lasting: Manifests, cluster: str, template_digest: str) -> str:
     stateful_set = copy.deepcopy(lasting.stateful_set)
     del stateful_set["spec"]["replicas"], stateful_set["spec"]["template"]
-    return _digest(
-        {"service": lasting.service, "statefulSet": stateful_set, "template": template_digest, "cluster": cluster}
-    )
+    content = {"service": lasting.service, "statefulSet": stateful_set, "template": template_digest, "cluster": cluster}
+    return _digest(content | ({} if lasting.config_map is None else {"configMap": lasting.config_map}))
 
 
 def _digest(content: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 _GROUPS = {"statefulsets": "/apis/apps/v1"}
-_RESOURCES = {"StatefulSet": "statefulsets", "Service": "services", "Secret": "secrets"}
+_RESOURCES = {"StatefulSet": "statefulsets", "Service": "services", "Secret": "secrets", "ConfigMap": "configmaps"}
 
 ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 

@@ -33,8 +33,10 @@ OPTIONS_DIRECTORY = "/etc/function"
 """Where the file is mounted that has what must not be on a command line."""
 
 _OPTIONS = f"{OPTIONS_DIRECTORY}/{OPTIONS_KEY}"
-_JAVA_LOG_CONFIG = "kubernetes_instance_log4j2.xml"
-_GO_NUMBER = '"instanceID":-1'
+JAVA_LOG_CONFIG = "kubernetes_instance_log4j2.xml"
+GO_NUMBER = '"instanceID":-1'
+"""How ``go_config`` tells a Go instance its number where it stands for all of them."""
+
 _QUOTED_OPTIONS = ("--function_details", "--secrets_provider_config")
 _NOT_IN_A_FILE_NAME = re.compile(r"[^a-zA-Z0-9-_.]")
 
@@ -139,7 +141,7 @@ def _java(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces, *, hi
     java = JavaPlaces(
         instance_jar=f"{root}/instances/java-instance.jar",
         class_path=places.class_path,
-        log_config=_JAVA_LOG_CONFIG,
+        log_config=JAVA_LOG_CONFIG,
         log_directory=LOG_DIRECTORY,
         extra_dependencies=config.extra_function_dependencies_dir,
     )
@@ -152,7 +154,7 @@ def _java(spec: InstanceSpec, config: KubernetesConfig, places: PodPlaces, *, hi
     if hides:
         kept, secret = without_secrets(tail)
         tail, options = [*kept, f"@{_OPTIONS}"], argument_file(secret)
-    words.append(join(_unquoted_json(tail)))
+    words.append(join(unquoted_json(tail)))
     return " ".join(words), options
 
 
@@ -175,7 +177,7 @@ def _python(spec: InstanceSpec, config: KubernetesConfig, *, hides: bool) -> tup
         arguments, options = [*kept, "--config_file", _OPTIONS], ini_options(secret)
     flags = _flags(" ".join(split_flags(spec.function.runtime_flags)), spec, config, "runtimeFlags")
     script = quote(f"{root}/instances/python-instance/python_instance_main.py")
-    return " ".join(["python3", *flags, script, join(_unquoted_json(arguments))]), options
+    return " ".join(["python3", *flags, script, join(unquoted_json(arguments))]), options
 
 
 def _go(spec: InstanceSpec, *, strict: bool, hides: bool) -> tuple[str, str]:
@@ -185,7 +187,7 @@ def _go(spec: InstanceSpec, *, strict: bool, hides: bool) -> tuple[str, str]:
     conf = html_safe_json(shown)
     if not strict:
         # The name of a member cannot be in the text of another one: its quotes would have backslashes before them.
-        conf = conf.replace(_GO_NUMBER, f'"instanceID":{MARK}', 1)
+        conf = conf.replace(GO_NUMBER, f'"instanceID":{MARK}', 1)
     more = ["-instance-conf-path", _OPTIONS] if hides else []
     return join([spec.code_file, "-instance-conf", conf, *more]), yaml_safe_json(config) if hides else ""
 
@@ -200,8 +202,8 @@ def _flags(text: str, spec: InstanceSpec, config: KubernetesConfig, setting: str
         raise AdmissionError(f"{spec.function.key}: {setting}: {error} (a shell reads these on Kubernetes)") from None
 
 
-def _unquoted_json(arguments: list[str]) -> list[str]:
-    """Without the quotes that are a part of the argument where no shell takes them off."""
+def unquoted_json(arguments: list[str]) -> list[str]:
+    """``arguments`` without the quotes that are a part of the argument where no shell takes them off."""
     return [
         argument[1:-1] if number and arguments[number - 1] in _QUOTED_OPTIONS else argument
         for number, argument in enumerate(arguments)

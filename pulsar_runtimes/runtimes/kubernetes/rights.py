@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from .config import InstanceLauncher
 from .function_auth import SecretTokens
 from .settings import KubernetesSettings
 
@@ -51,6 +52,9 @@ def rights_of(settings: KubernetesSettings) -> tuple[Right, ...]:
     if makes_secrets(settings):
         rights += _rights("", "secrets", "for credentials of functions", "get", "create", "update", "delete")
         rights += _rights("", "secrets", "for pfrun k8s gc", "list")
+    if settings.config.instance_launcher is InstanceLauncher.PFRUN:
+        rights += _rights("", "configmaps", "for details of functions", "get", "create", "update", "delete")
+        rights += _rights("", "configmaps", "for pfrun k8s gc", "list")
     return tuple(rights)
 
 

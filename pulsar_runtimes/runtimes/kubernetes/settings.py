@@ -15,8 +15,9 @@ from pulsar_runtimes.config.worker import (
     WorkerConfig,
 )
 from pulsar_runtimes.model.errors import RegistryError
+from pulsar_runtimes.pod.details import WORK_DIRECTORY
 
-from .config import KubernetesConfig, read_kubernetes_config
+from .config import InstanceLauncher, KubernetesConfig, read_kubernetes_config
 from .customizer import MANIFEST_CUSTOMIZERS, ManifestCustomizer
 from .function_auth import FunctionAuthProvider, SecretTokens, read_service_account_tokens
 from .pod_command import PodPlaces
@@ -64,6 +65,10 @@ def read_kubernetes_settings(
     if not strict:
         _need_addresses(top, section, config, worker)
     download = worker.download_directory
+    if download and config.instance_launcher is InstanceLauncher.PFRUN:
+        top.warn(
+            "downloadDirectory", f"has no effect with instanceLauncher pfrun: packages are put in {WORK_DIRECTORY}"
+        )
     class_path = environment.get(CLASS_PATH_VARIABLE, "") if strict else ""
     settings = KubernetesSettings(
         config=config,

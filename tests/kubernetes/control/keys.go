@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
-// writeKeys makes what a cluster proves itself with, for a day: an authority, the API server's certificate, and the
-// key that signs the tokens of service accounts. Whoever calls the API server proves himself by a token instead.
-func writeKeys(directory string) error {
+// writeKeys makes what a cluster proves itself with, for a day: an authority, the API server's certificate, which names
+// its address, the certificate it calls kubelets with, and the key that signs the tokens of service accounts. Whoever
+// calls the API server proves himself by a token instead.
+func writeKeys(directory, address string) error {
 	authorityKey, err := newKey(directory, "authority.key")
 	if err != nil {
 		return err
@@ -37,8 +38,18 @@ func writeKeys(directory string) error {
 	server.KeyUsage = x509.KeyUsageDigitalSignature
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	server.DNSNames = []string{"localhost", "kubernetes.default.svc"}
-	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	server.IPAddresses = []net.IP{net.ParseIP(address)}
 	if err := writeCertificate(directory, "server.crt", server, authority, serverKey, authorityKey); err != nil {
+		return err
+	}
+	callerKey, err := newKey(directory, "caller.key")
+	if err != nil {
+		return err
+	}
+	caller := certificate("kube-apiserver")
+	caller.KeyUsage = x509.KeyUsageDigitalSignature
+	caller.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if err := writeCertificate(directory, "caller.crt", caller, authority, callerKey, authorityKey); err != nil {
 		return err
 	}
 	_, err = newKey(directory, "accounts.key")

@@ -33,8 +33,8 @@ func main() {
 		os.Exit(cli.Run(command()))
 	case part == "etcd":
 		etcd.Main(os.Args)
-	case part == "keys" && len(os.Args) == 2:
-		if err := writeKeys(os.Args[1]); err != nil {
+	case part == "keys" && len(os.Args) == 3:
+		if err := writeKeys(os.Args[1], os.Args[2]); err != nil {
 			fail(err)
 		}
 	default:

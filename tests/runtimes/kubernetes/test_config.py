@@ -16,7 +16,7 @@ from pulsar_runtimes.config.worker_settings import KUBERNETES_FACTORY, WorkerSet
 from pulsar_runtimes.model.errors import ConfigError
 from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.runtimes.base import FactoryContext
-from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig, parse_kubernetes_config
+from pulsar_runtimes.runtimes.kubernetes.config import InstanceLauncher, KubernetesConfig, parse_kubernetes_config
 from pulsar_runtimes.runtimes.kubernetes.factory import KubernetesRuntimeFactory
 from pulsar_runtimes.runtimes.registry import RUNTIME_FACTORIES
 
@@ -96,6 +96,7 @@ def test_the_promised_defaults() -> None:
         "function_instance_class_path": "",
         "grace_period_seconds": 5,
         "kubernetes_function_auth_provider_config": {},
+        "instance_launcher": InstanceLauncher.PULSAR,
         "strict_reference": False,
     }
 

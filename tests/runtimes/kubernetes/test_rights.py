@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pulsar_runtimes.runtimes.kubernetes.config import KubernetesConfig
+from pulsar_runtimes.runtimes.kubernetes.config import InstanceLauncher, KubernetesConfig
 from pulsar_runtimes.runtimes.kubernetes.function_auth import SecretTokens, ServiceAccountTokens
 from pulsar_runtimes.runtimes.kubernetes.rights import (
     build_roles,
@@ -26,6 +26,13 @@ def test_secrets_are_asked_for_only_where_they_are_made() -> None:
     repository = KubernetesConfig(python_dependency_repository="http://user:password@index")
     assert makes_secrets(replace(REFERENCES, config=repository))
     assert not makes_secrets(KubernetesSettings(config=KubernetesConfig(strict_reference=True)))
+
+
+def test_config_maps_are_asked_for_only_where_they_are_made() -> None:
+    own = KubernetesSettings(config=KubernetesConfig(instance_launcher=InstanceLauncher.PFRUN))
+    added = {str(right) for right in set(rights_of(own)) - set(rights_of(KubernetesSettings()))}
+    assert added == {f"{verb} configmaps" for verb in ("get", "create", "update", "delete", "list")}
+    assert "list configmaps" not in {str(right) for right in needed_rights(own)}
 
 
 def test_a_role_has_one_rule_for_each_resource() -> None:
