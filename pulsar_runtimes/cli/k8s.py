@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from pulsar_runtimes.config.document import dump_documents
-from pulsar_runtimes.runtimes.kubernetes.live_job import find_strays
+from pulsar_runtimes.runtimes.kubernetes.live_job import delete_stray, find_strays
 from pulsar_runtimes.runtimes.kubernetes.ownership import cluster_label
 from pulsar_runtimes.runtimes.kubernetes.rights import ROLE, build_roles, config_map_right, rights_of
 from pulsar_runtimes.worker.broker_keeper import EMBEDDED_BROKER
 
+from .confirmation import confirm
 from .kubernetes_worker import require_kubernetes
 from .options import F, WorkerOptions, conf_option, worker_options
 from .output import print_table, print_warnings
@@ -74,15 +75,14 @@ def rbac(conf: str | None, namespaces: Sequence[str], cluster: bool, service_acc
 @_namespace_option("Where to look. May be given many times. [default: that of jobNamespace]")
 @click.option("--all-namespaces", is_flag=True, help="Look in all of them; that needs rights in the whole cluster.")
 @click.option("--dry-run", is_flag=True, help="Say what is left, and delete nothing.")
-def gc(namespaces: Sequence[str], all_namespaces: bool, dry_run: bool, **options: Any) -> int:
-    """Find what carries the label of this worker's functions, and belongs to nothing.
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before it is deleted.")
+def gc(namespaces: Sequence[str], all_namespaces: bool, dry_run: bool, yes: bool, **options: Any) -> int:
+    """Delete what carries the label of this worker's functions, and belongs to nothing.
 
-    Services, Secrets and ConfigMaps whose StatefulSet is gone are told in any case. With --function-config, so is
-    everything of functions that were not given: be sure to give all, also those that the admin API has registered.
-    This version only looks (--dry-run). The exit code is 0 when there is nothing, and 1 when something was found.
+    That are Services, Secrets and ConfigMaps whose StatefulSet is gone. With --function-config, so is everything of
+    functions that were not given: be sure to give all, also those that the admin API has registered. With --dry-run
+    the exit code is 0 when there is nothing, and 1 when something was found.
     """
-    if not dry_run:
-        raise click.UsageError("this version only looks; give --dry-run")
     workload = load_workload(WorkerOptions(**options))
     print_warnings(workload.warnings)
     factory = require_kubernetes(workload.require_worker())
@@ -91,7 +91,13 @@ def gc(namespaces: Sequence[str], all_namespaces: bool, dry_run: bool, **options
     with closing(factory.connect()) as api:
         cluster = cluster_label(factory.settings.cluster_name)
         strays = sorted(find_strays(api, cluster, places, known))
-    if strays:
-        rows = [(stray.namespace, stray.kind, stray.name, stray.function, stray.reason) for stray in strays]
-        print_table(("namespace", "kind", "name", "function", "why"), rows)
-    return 1 if strays else 0
+        if strays:
+            rows = [(stray.namespace, stray.kind, stray.name, stray.function, stray.reason) for stray in strays]
+            print_table(("namespace", "kind", "name", "function", "why"), rows)
+        if dry_run or not strays:
+            return 1 if strays else 0
+        confirm("gc", f"delete {len(strays)} object{'' if len(strays) == 1 else 's'}?", yes=yes)
+        for stray in strays:
+            delete_stray(api, stray)
+            click.echo(f"{stray.kind} {stray.name} of namespace {stray.namespace}: deleted")
+    return 0

@@ -58,7 +58,6 @@ def test_the_help_of_each_part_is_as_reviewed(command: str, pfrun: Pfrun, golden
     [
         (["k8s", "rbac", "-c", "worker.yml", "--cluster", "-n", "a"], "leave --namespace out"),
         (["k8s", "rbac", "-c", "worker.yml", "--service-account", "worker"], "must be NAMESPACE/NAME"),
-        (["k8s", "gc", "-c", "worker.yml"], "this version only looks; give --dry-run"),
         (["k8s", "rbac"], "the configuration names the process runtime; this is about kubernetes"),
         (["diff", "-c", "worker.yml"], "there is nothing to compare; give --function-config"),
     ],

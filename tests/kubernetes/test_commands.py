@@ -95,6 +95,13 @@ def test_gc_finds_strays_by_their_label(
         ("Service", "pf-public-default-g"),
         ("StatefulSet", "pf-public-default-f"),
     }
+    code, out, err = pfrun("k8s", "gc")
+    assert (code, "gc asks before it deletes, and nobody can answer here; give --yes" in err) == (2, True)
+    code, out, _ = pfrun("k8s", "gc", "--yes")
+    told = f"Service pf-public-default-g of namespace {job_namespace}: deleted"
+    assert (code, out.splitlines()[-1]) == (0, told)
+    assert names(kubernetes, "services", job_namespace) == ["pf-public-default-f"]
+    assert pfrun("k8s", "gc") == (0, "", "")
 
 
 def test_diff_and_gc_know_what_instances_are_told(

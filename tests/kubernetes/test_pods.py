@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -92,7 +93,6 @@ class Place:
             "output": f"out-{self.namespace}",
             "subscriptionPosition": "Earliest",
             "resources": {"cpu": 0.1, "ram": 256 << 20, "disk": 1 << 30},
-            "producerConfig": {"maxPendingMessages": 100},  # an update would spell it out, and so be another version
         }
         file = self.directory / "function.yml"
         file.write_text(yaml.safe_dump({**document, **keys}))
@@ -207,7 +207,9 @@ def answers(node_namespace: str, client: pulsar.Client) -> Iterator[Callable[[Se
     consumer.close()
 
 
-def test_a_python_function_lives_in_pods(place: Place, answers: Callable[[Sequence[str]], list[str]]) -> None:
+def test_a_python_function_lives_in_pods(
+    place: Place, answers: Callable[[Sequence[str]], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     code = place.directory / "tell.py"
     code.write_text(CODE)
     function = {"className": "tell.Tell", "py": str(code), "secrets": {"PASSWORD": "s3cret"}}
@@ -218,8 +220,13 @@ def test_a_python_function_lives_in_pods(place: Place, answers: Callable[[Sequen
     told = answers([f"m{number}" for number in range(60)])
     assert {text.rpartition(" ")[0] for text in told} == {f"m{number}!s3cret 10001" for number in range(60)}
     assert {text.rpartition(" ")[2] for text in told} == {"0", "1", "2"}
-    log = place.kubernetes.request("GET", path_of("pods", place.namespace, f"{JOB}-1", "log"))
-    assert "public/default/f:1 is ready" in log
+    capsys.readouterr()
+    place.pfrun("status", "--name", "f", "--output", "json")
+    status = json.loads(capsys.readouterr().out)
+    assert status["numRunning"] == 3
+    assert sum(each["status"]["numReceived"] for each in status["instances"]) == 60
+    place.pfrun("logs", "--name", "f", "--instance-id", "1")
+    assert "public/default/f:1 is ready" in capsys.readouterr().out
 
     place.pfrun("update", "--function-config-file", place.write(**first, parallelism=5))
     place.await_ready(5)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from pulsar_runtimes.cli.confirmation import confirm
 from pulsar_runtimes.cli.options import given, output_option
 from pulsar_runtimes.cli.output import print_json, print_table, print_warnings
 from pulsar_runtimes.client.errors import RequestError, WorkerError
@@ -82,12 +82,9 @@ def _print_plan(steps: Sequence[Step], output: str) -> None:
 
 def _confirm(steps: Sequence[Step], *, yes: bool) -> None:
     deleted = Counter(step.kind.title for step in steps if step.action is Action.DELETE)
-    if not deleted or yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("--prune asks before it deletes, and nobody can answer here; give --yes")
-    counted = ", ".join(f"{count} {title}{'' if count == 1 else 's'}" for title, count in deleted.items())
-    click.confirm(f"delete {counted}?", abort=True, err=True)
+    if deleted:
+        counted = ", ".join(f"{count} {title}{'' if count == 1 else 's'}" for title, count in deleted.items())
+        confirm("--prune", f"delete {counted}?", yes=yes)
 
 
 def _carry_out(client: FunctionsClient, steps: Sequence[Step]) -> int:

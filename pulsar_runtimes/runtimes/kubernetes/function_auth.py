@@ -103,9 +103,13 @@ class SecretTokens(FunctionAuthProvider):
         return [{"name": "function-auth", "secret": {"secretName": secret_name(data)}}] if data else []
 
 
+SECRET_PREFIX = "pf-secret-"
+"""Of the name of each Secret with a user's token."""
+
+
 def secret_name(data: str) -> str:
     """The name of the Secret for what was kept."""
-    return f"pf-secret-{data}"
+    return f"{SECRET_PREFIX}{data}"
 
 
 @dataclass(frozen=True, slots=True)

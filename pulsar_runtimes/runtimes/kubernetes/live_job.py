@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .api import ApiError, KubernetesApi, Manifest
 from .change import Change, Difference, Step, decide, differences, has_template, replacement
+from .function_auth import SECRET_PREFIX
 from .ownership import FUNCTION_ANNOTATION, Job, foreign_reason, selector
 from .paths import path_of, resource_of
 from .pod_details import shown_options
 
 _FORBIDDEN = 403
 _NOT_FOUND = 404
+_CONFLICT = 409
 _KINDS = {"statefulsets": "StatefulSet", "services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
 _NOT_ALWAYS_MADE = ("secrets", "configmaps")
 _COMMAND = re.compile(r"\.command\[\d+\]$")
@@ -108,6 +110,22 @@ class Stray:
     name: str
     function: str
     reason: str
+    uid: str = field(default="", repr=False)
+
+
+def delete_stray(api: KubernetesApi, stray: Stray) -> None:
+    """Delete that very object, and what Kubernetes has made for it. Idempotent; ``ApiError`` when it cannot be done."""
+    options = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": stray.uid},
+    }
+    try:
+        api.request("DELETE", path_of(resource_of(stray.kind), stray.namespace, stray.name), options)
+    except ApiError as error:
+        if error.status not in (_NOT_FOUND, _CONFLICT):
+            raise
 
 
 def find_strays(
@@ -116,7 +134,8 @@ def find_strays(
     """What carries the label of ``cluster`` in ``namespaces``, all of them when it is empty, and is of no use.
 
     That is a Service, Secret or ConfigMap without the StatefulSet it was made for and, unless ``known`` is ``None``,
-    whatever is of a function that is not among ``known``. Reads only, four lists a namespace. Who may not list Secrets
+    whatever is of a function that is not among ``known``. The token of a function is needed while that is stopped, so
+    it is a stray only by the latter. Reads only, four lists a namespace. Who may not list Secrets
     or ConfigMaps, as he makes none, is told of none.
     """
     for namespace in namespaces or ("",):
@@ -127,12 +146,14 @@ def find_strays(
                 function = _function(item)
                 if known is not None and function not in known:
                     reason = "its function is not among those that were given"
-                elif _job(item) not in running:
+                elif _job(item) not in running and not _is_token(item):
                     reason = "its StatefulSet is not there"
                 else:
                     continue
                 metadata = item["metadata"]
-                yield Stray(metadata["namespace"], _KINDS[resource], metadata["name"], function, reason)
+                yield Stray(
+                    metadata["namespace"], _KINDS[resource], metadata["name"], function, reason, metadata["uid"]
+                )
 
 
 def _list(api: KubernetesApi, resource: str, namespace: str, cluster: str) -> list[Manifest]:
@@ -143,6 +164,10 @@ def _list(api: KubernetesApi, resource: str, namespace: str, cluster: str) -> li
             return []
         raise
     return list(answer.get("items") or ())
+
+
+def _is_token(item: Mapping[str, Any]) -> bool:
+    return str(item["metadata"]["name"]).startswith(SECRET_PREFIX)
 
 
 def _job(item: Mapping[str, Any]) -> tuple[str, str]:
