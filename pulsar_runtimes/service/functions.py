@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from pulsar_runtimes.model.component import BUILTIN, component_of
 from pulsar_runtimes.model.errors import AdmissionError, PfrunError
-from pulsar_runtimes.model.function import ComponentType, FunctionSpec
+from pulsar_runtimes.model.function import ComponentType, FunctionSpec, Language
 from pulsar_runtimes.model.names import FunctionKey, InstanceKey
 from pulsar_runtimes.model.registration import PackageLocation, Registration, can_change, change
 from pulsar_runtimes.model.status import FunctionStatus, InstanceStatus
@@ -438,7 +438,10 @@ class FunctionService:
 
     def _placed(self, function: FunctionSpec, package: PackageLocation, transform: PackageLocation) -> FunctionSpec:
         """``function`` with the files of its code, or what is built in."""
-        return replace(function, package=self._place(package), transform_package=self._place(transform))
+        placed = replace(function, package=self._place(package), transform_package=self._place(transform))
+        if placed.language is Language.GO and placed.package:  # an upload says nothing of a file's mode
+            self.packages.make_executable(Path(placed.package))
+        return placed
 
     def _place(self, location: PackageLocation) -> str:
         if not location.path or location.path.startswith(BUILTIN):

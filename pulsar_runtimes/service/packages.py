@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import math
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -100,6 +101,15 @@ class PackageStore:
         if not path.is_file():
             raise PfrunError(f"{path}: there is no such package any more")
         return path
+
+    def make_executable(self, path: Path) -> None:
+        """Have a kept file be a program that its owner may start; what is not kept here stays as it is."""
+        if not path.is_relative_to(self._directory):
+            return
+        try:
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        except OSError as error:
+            raise PfrunError(f"{path}: cannot be made executable: {error.strerror or error}") from error
 
     def packages(self) -> list[Package]:
         """Everything that is kept, by digest."""

@@ -104,3 +104,15 @@ def test_a_package_that_cannot_be_had_is_told(location: str, store: PackageStore
 )
 def test_names_of_files_are_cleaned(name: str, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+def test_a_program_can_be_started_once_it_is_kept(tmp_path: Path) -> None:
+    store = PackageStore(tmp_path / "packages")
+    kept = store.path(store.add(io.BytesIO(b"#!/bin/sh"), "program"))
+    assert not os.access(kept, os.X_OK)
+    store.make_executable(kept)
+    assert os.access(kept, os.X_OK)
+    foreign = tmp_path / "foreign"
+    foreign.write_text("#!/bin/sh")
+    store.make_executable(foreign)
+    assert not os.access(foreign, os.X_OK)
