@@ -18,6 +18,8 @@ from pulsar_runtimes.model.errors import LaunchError
 from .config import KubernetesConfig
 
 FIELD_MANAGER = "pfrun"
+NOT_FOUND = 404
+CONFLICT = 409
 REQUEST_SECONDS = 30.0
 WATCH_SECONDS = 240
 """After this the API server ends a watch in good order, and another one goes on from there."""
@@ -69,6 +71,34 @@ class KubernetesApi:
         except ValueError:
             raise ApiError(f"{method} {path}: the answer is no JSON, so no API server gave it", 0) from None
         return answer
+
+    def find(self, path: str) -> Manifest | None:
+        """The object at ``path``, ``None`` when there is none. ``ApiError`` for any other failure."""
+        try:
+            return self.request("GET", path)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    def delete(self, path: str, uid: str, grace_seconds: int | None = None) -> None:
+        """Ask for the end of the object ``uid`` at ``path``, and of what Kubernetes has made for it.
+
+        One that is gone, or another one by now, is no error. ``grace_seconds`` is by default the object's own.
+        """
+        options: Manifest = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        }
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        try:
+            self.request("DELETE", path, options)
+        except ApiError as error:
+            if error.status not in (NOT_FOUND, CONFLICT):
+                raise
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """What ``GET`` answers as text, such as the log of a pod. ``ApiError`` for any failure."""

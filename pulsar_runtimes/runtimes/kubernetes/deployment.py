@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulsar_runtimes.model.errors import LaunchError
 
-from .api import FIELD_MANAGER, ApiError, Manifest
+from .api import CONFLICT, FIELD_MANAGER, NOT_FOUND, ApiError, Manifest
 from .backoff import Backoff
 from .change import Step, decide, replacement, scaled
 from .ownership import Job, foreign_reason
 from .paths import path_of, resource_of
 from .session import NamespaceView, Session
 
-_CONFLICT = 409
-_NOT_FOUND = 404
 _CONFLICTS = 10
 """How often an object may change between reading and writing it. The controller writes its status all the time."""
 
@@ -67,17 +64,15 @@ def apply(session: Session, job: Job, *, remove_seconds: float, grace_period_sec
                         fields = ", ".join(change.immutable)
                         _log.warning("%s: made anew, as nobody may change %s", job.key, fields)
                     _delete_and_wait(session, view, live, time.monotonic() + remove_seconds, grace_period_seconds)
-                    live = _get(session, "statefulsets", job.namespace, job.name)
+                    live = session.api.find(path_of("statefulsets", job.namespace, job.name))
         except ApiError as error:
-            if error.status not in (_CONFLICT, _NOT_FOUND) or (error.status == _NOT_FOUND and live is None):
+            if error.status not in (CONFLICT, NOT_FOUND) or (error.status == NOT_FOUND and live is None):
                 raise
-            live = _get(session, "statefulsets", job.namespace, job.name)
-    raise ApiError(f"StatefulSet {job.name}: somebody else changes it all the time", _CONFLICT)
+            live = session.api.find(path_of("statefulsets", job.namespace, job.name))
+    raise ApiError(f"StatefulSet {job.name}: somebody else changes it all the time", CONFLICT)
 
 
-def remove(
-    session: Session, job: Job, *, seconds: float, grace_period_seconds: int, ended: threading.Event | None = None
-) -> None:
+def remove(session: Session, job: Job, *, seconds: float, grace_period_seconds: int) -> None:
     """Delete all objects of ``job`` that are ours, and wait until none of its pods is left. Idempotent.
 
     Failures that may pass are tried again. ``LaunchError`` when something is left after ``seconds``.
@@ -87,7 +82,7 @@ def remove(
     while True:
         try:
             view = session.view(job.namespace)
-            live = _get(session, "statefulsets", job.namespace, job.name)
+            live = session.api.find(path_of("statefulsets", job.namespace, job.name))
             if live is not None and not foreign_reason(live, job):
                 _delete_and_wait(session, view, live, deadline, grace_period_seconds)
             for manifest in job.manifests.documents:
@@ -98,7 +93,7 @@ def remove(
             wait = backoff.next(error.retry_after_seconds)
             if not error.is_transient or time.monotonic() + wait > deadline:
                 raise
-        if (ended or session.closing).wait(wait):
+        if session.closing.wait(wait):
             raise LaunchError(f"{job.key}: may be left on Kubernetes, as the worker ended; pfrun k8s gc finds it")
 
 
@@ -113,25 +108,12 @@ def put_secret(session: Session, job: Job, manifest: Manifest) -> None:
 
     ``LaunchError`` when it cannot be done.
     """
-    _patiently(session, lambda: _put(session, job, manifest))
+    session.patiently(lambda: _put(session, job, manifest), _PATIENCE_SECONDS)
 
 
 def remove_secret(session: Session, job: Job, manifest: Manifest) -> None:
     """Delete it, if it is there and ours. Idempotent; errors as :func:`put_secret` has them."""
-    _patiently(session, lambda: _delete_companion(session, job, manifest))
-
-
-def _patiently(session: Session, act: Callable[[], None]) -> None:
-    """For a caller who waits: some seconds, not for ever."""
-    deadline, backoff = time.monotonic() + _PATIENCE_SECONDS, Backoff()
-    while True:
-        try:
-            act()
-            return
-        except ApiError as error:
-            wait = backoff.next(error.retry_after_seconds)
-            if not error.is_transient or time.monotonic() + wait > deadline or session.closing.wait(wait):
-                raise
+    session.patiently(lambda: _delete_companion(session, job, manifest), _PATIENCE_SECONDS)
 
 
 def _put_companions(session: Session, job: Job) -> None:
@@ -146,9 +128,9 @@ def _put(session: Session, job: Job, manifest: Manifest) -> None:
     try:
         session.api.request("POST", path_of(resource, job.namespace), manifest, _MANAGED)
     except ApiError as error:
-        if error.status != _CONFLICT:
+        if error.status != CONFLICT:
             raise
-        known = _get(session, resource, job.namespace, name)
+        known = session.api.find(path_of(resource, job.namespace, name))
         if known is None:
             raise  # deleted this moment; the next attempt makes it
         reason = foreign_reason({"kind": manifest["kind"], **known}, job)
@@ -167,15 +149,6 @@ def _send(session: Session, view: NamespaceView, method: str, manifest: Manifest
 _MANAGED = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 
-def _get(session: Session, resource: str, namespace: str, name: str) -> Manifest | None:
-    try:
-        return session.api.request("GET", path_of(resource, namespace, name))
-    except ApiError as error:
-        if error.status == _NOT_FOUND:
-            return None
-        raise
-
-
 def _delete(session: Session, resource: str, live: Mapping[str, Any], grace_seconds: int) -> None:
     """Ask for the end of this very object; one that is gone already is no error.
 
@@ -183,23 +156,12 @@ def _delete(session: Session, resource: str, live: Mapping[str, Any], grace_seco
     which takes three times as long for a hundred functions. Who waits for the pods looks at the pods.
     """
     metadata = live["metadata"]
-    options = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "gracePeriodSeconds": grace_seconds,
-        "propagationPolicy": "Background",
-        "preconditions": {"uid": metadata["uid"]},
-    }
-    try:
-        session.api.request("DELETE", path_of(resource, metadata["namespace"], metadata["name"]), options)
-    except ApiError as error:
-        if error.status not in (_NOT_FOUND, _CONFLICT):
-            raise
+    session.api.delete(path_of(resource, metadata["namespace"], metadata["name"]), metadata["uid"], grace_seconds)
 
 
 def _delete_companion(session: Session, job: Job, manifest: Manifest) -> None:
     resource = resource_of(manifest["kind"])
-    live = _get(session, resource, job.namespace, manifest["metadata"]["name"])
+    live = session.api.find(path_of(resource, job.namespace, manifest["metadata"]["name"]))
     if live is not None and not foreign_reason(live, job):
         _delete(session, resource, live, 0)
 

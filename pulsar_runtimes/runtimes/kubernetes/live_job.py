@@ -15,8 +15,6 @@ from .paths import path_of, resource_of
 from .pod_details import shown_options
 
 _FORBIDDEN = 403
-_NOT_FOUND = 404
-_CONFLICT = 409
 _KINDS = {"statefulsets": "StatefulSet", "services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
 _NOT_ALWAYS_MADE = ("secrets", "configmaps")
 _COMMAND = re.compile(r"\.command\[\d+\]$")
@@ -40,7 +38,10 @@ class Comparison:
 
 def compare(api: KubernetesApi, job: Job) -> Comparison:
     """How ``job`` differs from what is there. Reads only. Values of Secrets are not among the differences."""
-    live = {manifest["kind"]: _get(api, job, manifest) for manifest in job.manifests.documents}
+    live = {
+        manifest["kind"]: api.find(path_of(resource_of(manifest["kind"]), job.namespace, manifest["metadata"]["name"]))
+        for manifest in job.manifests.documents
+    }
     for kind, found in live.items():
         reason = "" if found is None else foreign_reason({"kind": kind, **found}, job)
         if reason:
@@ -68,15 +69,6 @@ def _details_differences(live: Manifest | None, wanted: Manifest) -> Iterator[Di
     told = [name for name in names if name not in (*_DRAWN_ANEW, "digest")]
     if told:
         yield Difference("ConfigMap", "what instances are told", f"what differs in {', '.join(told)}")
-
-
-def _get(api: KubernetesApi, job: Job, manifest: Manifest) -> Manifest | None:
-    try:
-        return api.request("GET", path_of(resource_of(manifest["kind"]), job.namespace, manifest["metadata"]["name"]))
-    except ApiError as error:
-        if error.status == _NOT_FOUND:
-            return None
-        raise
 
 
 def _shown(difference: Difference) -> Difference | None:
@@ -115,17 +107,7 @@ class Stray:
 
 def delete_stray(api: KubernetesApi, stray: Stray) -> None:
     """Delete that very object, and what Kubernetes has made for it. Idempotent; ``ApiError`` when it cannot be done."""
-    options = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": "Background",
-        "preconditions": {"uid": stray.uid},
-    }
-    try:
-        api.request("DELETE", path_of(resource_of(stray.kind), stray.namespace, stray.name), options)
-    except ApiError as error:
-        if error.status not in (_NOT_FOUND, _CONFLICT):
-            raise
+    api.delete(path_of(resource_of(stray.kind), stray.namespace, stray.name), stray.uid)
 
 
 def find_strays(

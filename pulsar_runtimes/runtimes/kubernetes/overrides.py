@@ -32,7 +32,6 @@ _OLD_NAMES = {"extraDependenciesDir": "extraFunctionDependenciesDir"}
 """How the reference's object calls what the file calls otherwise."""
 
 _CLOSE_SECONDS = 5.0
-_NOT_FOUND = 404
 _log = logging.getLogger(__name__)
 
 
@@ -113,15 +112,12 @@ class Overrides:
             _log.info("%s changes %s, for functions that are started or changed from now on", self._title, told)
 
     def _read(self) -> dict[str, str]:
-        try:
-            data = dict(self._api.request("GET", self._path).get("data") or {})
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                raise
+        found = self._api.find(self._path)
+        if found is None:
             self._tell("is not there: %s", "no setting is changed")
             return {}
         self._trouble = ""
-        return data
+        return dict(found.get("data") or {})
 
     def _tell(self, message: str, trouble: str) -> None:
         """Once, until something else is the matter."""

@@ -58,16 +58,19 @@ class Session:
 
         ``LaunchError`` when it does not come, or when a right is missing.
         """
-        backoff, deadline = Backoff(), time.monotonic() + _OPEN_SECONDS
+        self.patiently(lambda: self.view(namespace), _OPEN_SECONDS)
+
+    def patiently(self, act: Callable[[], object], seconds: float) -> None:
+        """Do ``act``; a failure that may pass is tried again for ``seconds``, unless the session closes meanwhile."""
+        backoff, deadline = Backoff(), time.monotonic() + seconds
         while True:
             try:
-                self.view(namespace)
+                act()
                 return
             except ApiError as error:
                 wait = backoff.next(error.retry_after_seconds)
-                if not error.is_transient or time.monotonic() + wait > deadline:
+                if not error.is_transient or time.monotonic() + wait > deadline or self.closing.wait(wait):
                     raise
-            self.closing.wait(wait)
 
     def view(self, namespace: str) -> NamespaceView:
         """What there is in ``namespace``; the first time it is asked for, rights are checked and lists are made.
