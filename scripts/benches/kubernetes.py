@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import parse_worker_config
 from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.model.status import State
-from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi
 from pulsar_runtimes.runtimes.kubernetes.factory import KubernetesRuntimeFactory
 from pulsar_runtimes.runtimes.kubernetes.paths import path_of
 from pulsar_runtimes.worker.worker import Worker
 from tests.kubernetes import cluster, programs
-from tests.kubernetes.workload import named, worker_keys
+from tests.kubernetes.workload import counted_calls, named, worker_keys
 
 from .table import print_table, ratio, spread
 
@@ -120,20 +118,6 @@ def worker_of(running: cluster.Cluster, namespace: str) -> Iterator[Worker]:
             yield worker
         finally:
             worker.stop()
-
-
-@contextmanager
-def counted_calls() -> Iterator[list[str]]:
-    """Every request to the API server meanwhile."""
-    made: list[str] = []
-    send = KubernetesApi._send
-
-    def note(self: KubernetesApi, method: str, path: str, *rest: Any) -> Any:
-        made.append(f"{method} {path}")
-        return send(self, method, path, *rest)
-
-    with mock.patch.object(KubernetesApi, "_send", note):
-        yield made
 
 
 def objects(running: cluster.Cluster, namespace: str, resource: str = "statefulsets") -> list[dict[str, Any]]:

@@ -12,10 +12,9 @@ import pytest
 
 from pulsar_runtimes.config.section import Section
 from pulsar_runtimes.config.worker import parse_worker_config
-from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi
 from pulsar_runtimes.worker.worker import Worker
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.workload import Begin, worker_keys
+from tests.kubernetes.workload import Begin, counted_calls, worker_keys
 
 
 @pytest.fixture
@@ -36,14 +35,7 @@ def begin(kubernetes: Cluster, job_namespace: str, tmp_path: Path) -> Iterator[B
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def calls() -> Iterator[list[str]]:
     """Every request of every worker, as ``GET /path``."""
-    made: list[str] = []
-    send = KubernetesApi._send
-
-    def note(self: KubernetesApi, method: str, path: str, *rest: Any) -> Any:
-        made.append(f"{method} {path}")
-        return send(self, method, path, *rest)
-
-    monkeypatch.setattr(KubernetesApi, "_send", note)
-    return made
+    with counted_calls() as made:
+        yield made

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from pulsar_runtimes.config.worker_settings import KUBERNETES_FACTORY
 from pulsar_runtimes.model.function import FunctionSpec
 from pulsar_runtimes.model.status import State
+from pulsar_runtimes.runtimes.kubernetes.api import KubernetesApi
 from pulsar_runtimes.runtimes.kubernetes.paths import path_of
 from pulsar_runtimes.testing import function_spec
 from pulsar_runtimes.worker.worker import Worker
@@ -36,6 +39,20 @@ def worker_keys(namespace: str, **runtime: Any) -> dict[str, Any]:
         "pulsarServiceUrl": f"pulsar://{NOWHERE}",
         "pulsarWebServiceUrl": f"http://{NOWHERE}",
     }
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[str]]:
+    """Every request of every worker meanwhile, as ``GET /path``."""
+    made: list[str] = []
+    send = KubernetesApi._send
+
+    def note(self: KubernetesApi, method: str, path: str, *rest: Any) -> Any:
+        made.append(f"{method} {path}")
+        return send(self, method, path, *rest)
+
+    with mock.patch.object(KubernetesApi, "_send", note):
+        yield made
 
 
 def states(worker: Worker) -> set[State]:
