@@ -368,7 +368,7 @@ class FunctionService:
     def _await_end(self, key: FunctionKey) -> None:
         """Instances that are still there would bring back what is taken away. Other changes go on meanwhile."""
         deadline = time.monotonic() + _LAST_WRITES_SECONDS
-        while any(seen.key == key and seen.instances for seen in self.worker.statuses()):
+        while self.worker.has_instances(key):
             if time.monotonic() > deadline:
                 _log.error("%s: its instances are still there, and may bring back what is taken away", key)
                 break
@@ -396,9 +396,9 @@ class FunctionService:
     def restart(self, key: FunctionKey, instance_id: int | None = None) -> None:
         """Stop what this worker runs of a function, and start it anew."""
         function = self.get(key)
-        if instance_id is not None and not 0 <= instance_id < function.parallelism:
-            raise RefusedError(f"{key}/{instance_id} doesn't exist")
         if instance_id is not None:
+            if not 0 <= instance_id < function.parallelism:
+                raise RefusedError(f"{key}/{instance_id} doesn't exist")
             self._refuse_part_of_whole("restarted")
         with contextlib.suppress(AdmissionError):  # nothing of it runs here
             self.worker.restart(key, instance_id)

@@ -376,6 +376,10 @@ class Worker:
         seen = self._by_replica(self._supervisor.statuses(key))
         return FunctionStatus(key, tuple(self._with_all_stats(seen) if stats else seen))
 
+    def has_instances(self, key: FunctionKey) -> bool:
+        """Whether anything of a function is here still, be it wanted or on its way out."""
+        return bool(self._supervisor.statuses(key))
+
     def statuses(self, *, stats: bool = False) -> tuple[FunctionStatus, ...]:
         """Every function's instances. With ``stats`` this may wait for slow instances, some seconds at the most."""
         seen = self._by_replica(self._supervisor.statuses())
