@@ -94,7 +94,7 @@ class FunctionWorker:
         cluster = self._join(client.get(), peers, scheduler, names, admin)
         packages = PackageStore(worker.state_dir / "packages")
         fetched = FetchedPackages(packages, UrlRules.from_config(config), brokers)
-        quick = self._quick_admin()
+        quick = None if admin is None else self._admin(seconds=REQUEST_SECONDS)
         service = FunctionService(
             worker,
             cluster,
@@ -175,12 +175,10 @@ class FunctionWorker:
         packages.check()
         return packages
 
-    def _quick_admin(self) -> AdminClient | None:
-        """The brokers' admin API for requests that somebody waits for; ``None`` where they have none."""
+    def _admin(self, **options: Any) -> AdminClient:
+        """The brokers' admin API, until this worker ends."""
         config = self._worker.config
-        if not (self._worker.broker_limits.admin and config.pulsar_web_service_url):
-            return None
-        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth, seconds=REQUEST_SECONDS)
+        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth, **options)
         self._open.callback(admin.close)
         return admin
 
@@ -197,8 +195,7 @@ class FunctionWorker:
                     config.file,
                 )
             )
-        admin = AdminClient(config.pulsar_web_service_url, config.own_client_auth)
-        self._open.callback(admin.close)
+        admin = self._admin()
         retries = config.initial_broker_reconnect_max_retries
         for attempt in range(retries + 1):
             try:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from pulsar_runtimes.model.function import ComponentType
 from pulsar_runtimes.model.names import FunctionKey
@@ -92,7 +90,7 @@ class Keeping:
         own = self._own
         if own is None:
             return kept
-        path = Path(unquote(urlsplit(kept.path).path))
+        path = self._store.path(kept)
         digest = path.parent.name
         same = own_digest(before.path)
         if same and digest.startswith(same) and before.original_file_name == upload.file_name:
