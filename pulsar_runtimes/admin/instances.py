@@ -110,22 +110,25 @@ class Instances:
         return instance_stats_form(status.stats if status else None)
 
     def restart(self, key: FunctionKey, number: int | None) -> None:
-        """Restart an instance, or all, wherever they run. ``ElsewhereError`` for one that another worker runs."""
-        if number is not None:
-            self.redirect(key, number)
+        """Restart an instance, or all, wherever they run. ``ElsewhereError`` for one that another worker runs.
+
+        ``RefusedError`` names those that no worker runs, after the others were restarted.
+        """
+        if number is not None or self.service.runs_as_whole:
+            self.redirect(key, number or 0)
             self.service.restart(key, number)
-            return
-        if self.service.runs_as_whole:
-            self.redirect(key, 0)
-            self.service.restart(key)
-            return
-        parallelism = self.service.get(key).parallelism
-        for each in (InstanceKey(key, each) for each in range(parallelism)):
-            owner = self._elsewhere(each)
-            if owner is None:
-                self.service.restart(key, each.instance_id)
-            else:
-                self._others.restart(owner, self._component, each)
+            asked = [number or 0]
+        else:
+            asked = list(range(self.service.get(key).parallelism))
+            for each in (InstanceKey(key, number) for number in asked):
+                owner = self._owner(each)
+                if owner == self.me:
+                    self.service.restart(key, each.instance_id)
+                elif owner is not None:
+                    self._others.restart(owner, self._component, each)
+        nobody_s = [str(each) for each in asked if self._owner(InstanceKey(key, each)) is None]
+        if nobody_s:
+            raise RefusedError(f"{key}: no worker runs instance {', '.join(nobody_s)} now; it starts when one gets it")
 
     def _here(self, key: FunctionKey, number: int) -> Seen:
         parallelism = self.service.get(key).parallelism

@@ -99,10 +99,12 @@ class Election:
         return self._seen
 
     def look(self) -> Membership:
-        """What the broker says now. ``MetadataError`` when it cannot be asked."""
+        """What the broker says now, which is :attr:`seen` from then on. ``MetadataError`` when it cannot be asked."""
         if self._admin is None:
-            return Membership((self._me,), self._me)
-        return read_membership(topic_stats(self._admin, self._topic))
+            self._seen = Membership((self._me,), self._me)
+        else:
+            self._seen = read_membership(topic_stats(self._admin, self._topic))
+        return self._seen
 
     def join(self, on_gain: Callable[[], None], on_loss: Callable[[], None]) -> None:
         """Take part from now on. Once only. ``MetadataError`` when the topic cannot be used.
@@ -140,13 +142,13 @@ class Election:
         answered = time.monotonic()
         while not self._ended.is_set():
             try:
-                self._seen = self.look()
+                seen = self.look()
             except MetadataError as error:
                 if not self._is_told:
                     _logger.warning("%s: cannot tell who leads: %s", self._topic, error)
                 wanted, self._is_told = self._leads and time.monotonic() - answered < self._lost_seconds, True
             else:
-                wanted, self._is_told = self._seen.leader == self._me, False
+                wanted, self._is_told = seen.leader == self._me, False
                 answered = time.monotonic()
             self._turn(wanted, on_gain, on_loss)
             self._ended.wait(self._poll_seconds)

@@ -104,7 +104,7 @@ class Node:
 
 @pytest.fixture
 def cluster(pulsar_standalone: Standalone, tmp_path: Path) -> Iterator[Callable[..., list[Node]]]:
-    """``cluster(3)`` are workers that share topics of their own, all up."""
+    """``cluster(3)`` are workers that share topics of their own, all up, and know of each other."""
     nodes: list[Node] = []
 
     def build(count: int, **more: Any) -> list[Node]:
@@ -122,6 +122,8 @@ def cluster(pulsar_standalone: Standalone, tmp_path: Path) -> Iterator[Callable[
             node.start()
         for node in nodes:
             node.await_up()
+        for node in nodes:
+            until(node.members, {each.name for each in nodes}.__eq__)
         return nodes
 
     yield build

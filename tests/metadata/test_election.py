@@ -82,7 +82,7 @@ def test_a_topic_that_nobody_reads_has_no_members() -> None:
 def test_without_admin_rest_a_worker_is_alone_and_leads() -> None:
     calls: list[str] = []
     election = Election(None, TOPIC, ME, None)
-    assert election.look() == Membership((ME,), ME)
+    assert election.look() == election.seen == Membership((ME,), ME)
     election.join(lambda: calls.append("gain"), lambda: calls.append("loss"))
     until(lambda: election.leads)
     assert election.seen == Membership((ME,), ME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from pulsar_runtimes.model.function import Language
 from pulsar_runtimes.state.sqlite_store import SqliteStateStore, sqlite_url
 from pulsar_runtimes.testing import function_spec
 from tests.channel import Channel
+from tests.waiting import until
 from tests.workers import Build, Run
 
 Open = Callable[[FunctionSpec], Channel]
@@ -67,10 +69,11 @@ def test_all_instances_of_a_function_count_together(
     function = build("CountWords", parallelism=3)
     worker.submit(function)
     worker.wait_running(function.key)
-    talk = channel(function)
-    talk.send("a b" for _ in range(60))
-    talk.take(60)
-    store = SqliteStateStore.from_url(url)
-    counted = [store.get(function.key, word) for word in ("a", "b", "last")]
-    store.close()
-    assert [found and found.number for found in counted] == [60, 60, None]
+    channel(function).send("a b" for _ in range(60))
+    with contextlib.closing(SqliteStateStore.from_url(url)) as store:
+
+        def count() -> list[int | None]:
+            found = [store.get(function.key, word) for word in ("a", "b", "last")]
+            return [None if each is None else each.number for each in found]
+
+        until(count, lambda seen: seen == [60, 60, None])

@@ -78,7 +78,8 @@ class WatchedList:
         """Take up what the API server has just answered, as the watch may tell of it only later."""
         with self._condition:
             known = self._items.get(item["metadata"]["name"])
-            if known is None or _version(known) < _version(item):
+            # One that is not there although the watch has come past it has been deleted since.
+            if (_number(self._version) if known is None else _version(known)) < _version(item):
                 self._keep(_lean(item))
             self._condition.notify_all()
 
@@ -178,7 +179,10 @@ def _lean(item: Manifest) -> Manifest:
 
 
 def _version(item: Manifest) -> int:
-    version = str(item["metadata"].get("resourceVersion") or "0")
+    return _number(str(item["metadata"].get("resourceVersion") or ""))
+
+
+def _number(version: str) -> int:
     return int(version) if version.isdecimal() else 0
 
 
