@@ -32,6 +32,7 @@ class BrokerLimits:
     ``compaction``, ``authentication``, ``tls``, ``admin`` (the REST API), ``geo_replication``: as the words say;
     ``tells_consumers_apart``: consumers of one subscription that come over different connections may have the same
     number, which is what every client counts from 0;
+    ``deduplication``: a message that is sent once is kept once, on which EFFECTIVELY_ONCE relies;
     ``max_message_bytes``: the largest message that the broker takes.
     """
 
@@ -45,6 +46,7 @@ class BrokerLimits:
     admin: bool = True
     geo_replication: bool = True
     tells_consumers_apart: bool = True
+    deduplication: bool = True
     max_message_bytes: int = 5 * 1024 * 1024
 
 

@@ -72,6 +72,8 @@ class LiteBroker(Broker):
         geo_replication=False,
         # It cuts the connection of whoever brings a consumer number that its subscription has already.
         tells_consumers_apart=False,
+        # Of what several producers send to one topic at the same time it keeps some batches twice.
+        deduplication=False,
     )
 
     def __init__(

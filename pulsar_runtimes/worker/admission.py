@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import FunctionSpec, Language
+from pulsar_runtimes.model.function import FunctionSpec, Language, ProcessingGuarantees
 
 
 def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> None:
@@ -22,6 +22,8 @@ def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> N
             untyped.append(function.sink.topic)
         if untyped:
             lacks.append(f"a Java function without a schemaType for {', '.join(untyped)}")
+    if function.processing_guarantees is ProcessingGuarantees.EFFECTIVELY_ONCE and not limits.deduplication:
+        lacks.append("EFFECTIVELY_ONCE")
     if lacks:
         raise AdmissionError(
             f"{function.key}: the broker {broker!r} cannot serve {' and '.join(lacks)}; "

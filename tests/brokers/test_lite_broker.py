@@ -240,6 +240,7 @@ def test_the_limits_name_what_needs_a_real_pulsar() -> None:
         "admin",
         "geo_replication",
         "tells_consumers_apart",
+        "deduplication",
     }
     assert {language.name for language in LiteBroker.limits.languages} == {"JAVA", "PYTHON"}
 

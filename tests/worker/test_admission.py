@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pulsar_runtimes.brokers.base import BrokerLimits
 from pulsar_runtimes.brokers.lite import LiteBroker
 from pulsar_runtimes.model.errors import AdmissionError
-from pulsar_runtimes.model.function import ConsumerSpec, FunctionSpec, Language, SinkSpec, SourceSpec
+from pulsar_runtimes.model.function import (
+    ConsumerSpec,
+    FunctionSpec,
+    Language,
+    ProcessingGuarantees,
+    SinkSpec,
+    SourceSpec,
+)
 from pulsar_runtimes.testing import function_spec
 from pulsar_runtimes.worker.admission import check_broker
 
@@ -30,6 +39,13 @@ def test_a_java_function_must_name_its_schemas_where_no_broker_knows_them(functi
 @pytest.mark.parametrize("function", [java("string", "string"), java("string", "", output="")])
 def test_a_java_function_that_names_them_is_served(function: FunctionSpec) -> None:
     check_broker(function, "pulsar-lite", LiteBroker.limits)
+
+
+def test_effectively_once_needs_a_broker_that_keeps_a_message_once() -> None:
+    function = replace(java("string", "string"), processing_guarantees=ProcessingGuarantees.EFFECTIVELY_ONCE)
+    with pytest.raises(AdmissionError, match="cannot serve EFFECTIVELY_ONCE"):
+        check_broker(function, "pulsar-lite", LiteBroker.limits)
+    check_broker(function, "pulsar", BrokerLimits())
 
 
 def test_everything_that_is_lacking_is_told_at_once() -> None:
