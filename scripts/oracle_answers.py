@@ -93,7 +93,14 @@ def _process(
     given = case.get("functionAuth") or {}
     # The clear text provider keeps the token itself; what is stored stands where others keep the end of a name.
     kept = given.get("secretId") if given.get("operation") == "stored" else given.get("token")
-    launch = factory.launch(replace(_instance(case, worker), auth_data=kept or ""))
+    try:
+        spec = _instance(case, worker)
+    except ValueError as error:  # details that cannot be read are no function
+        return {"admissionError": str(error)}
+    try:
+        launch = factory.launch(replace(spec, auth_data=kept or ""))
+    except PfrunError as error:
+        return {"startError": str(error)}
     assert launch.command is not None
     changed = {name: value for name, value in launch.environment.items() if environment.get(name) != value}
     return {"processCommand": list(launch.command), "processEnv": changed}

@@ -108,6 +108,10 @@ class Section:
         """This section as if ``key`` were not there."""
         return replace(self, values={name: value for name, value in self.values.items() if name != key})
 
+    def without_nulls(self) -> Section:
+        """This section as if no key at any depth of mappings had null, which Jackson drops where it converts a map."""
+        return replace(self, values=_without_nulls(self.values))
+
     def got(self, key: str, value: object) -> str:
         """``value`` as a message may show it; hidden when the name of ``key`` speaks of a secret."""
         return HIDDEN if looks_secret(self.where(key)) else shown(value)
@@ -314,6 +318,14 @@ class Section:
         """``ConfigError`` with every problem found so far, if there is any."""
         if self.problems:
             raise ConfigError(self.problems)
+
+
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def _nested(values: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:

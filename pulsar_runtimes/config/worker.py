@@ -90,13 +90,14 @@ class WorkerConfig(WorkerSettings):
         """What the runtime factory reads its own settings from, empty when there is nothing.
 
         Always the same section, with problems and warnings of its own, so that after the factory has read it
-        the keys it left unread can be reported.
+        the keys it left unread can be reported. A key with null is as one that is not there (measured on the
+        reference, which converts the map before a factory sees it).
         """
         named = self.function_runtime_factory_class_name.strip() or not self._old_runtime[0]
         section = self.function_runtime_factory_configs if named else self._old_runtime[1]
         if section is None:
             return Section({}, path="functionRuntimeFactoryConfigs", file=self.file)
-        return replace(section, problems=[], warnings=[], seen=set())
+        return replace(section.without_nulls(), problems=[], warnings=[], seen=set())
 
     @property
     def _old_runtime(self) -> tuple[str, Section | None]:

@@ -28,7 +28,7 @@ def test_a_worker_example_parses_without_a_warning(name: str, factory: str) -> N
     config = load_worker_config(CONF / f"functions_worker.{name}.yml", {})
     assert config.warnings == ()
     assert config.runtime_factory == factory
-    assert len(config.runtime_section.values) > 1
+    assert config.runtime_section.values
 
 
 @pytest.mark.parametrize("name", ["thread", "process"])

@@ -546,3 +546,9 @@ def test_the_process_environment_is_used_when_none_is_given(tmp_path: Path, monk
     monkeypatch.setenv("PULSAR_WORKER_CONF", str(tmp_path / "none.yml"))
     with pytest.raises(ConfigError, match="there is no such file"):
         load_worker_config(None)
+
+
+@pytest.mark.parametrize("where", ["functionRuntimeFactoryConfigs", "kubernetesContainerFactory"])
+def test_a_setting_of_the_runtime_without_a_value_is_as_one_that_is_not_there(where: str) -> None:
+    config = parse(f"{where}:\n  grpcPort:\n  customLabels:\n    team:\n    stage: test\n")
+    assert config.runtime_section.values == {"customLabels": {"stage": "test"}}

@@ -131,6 +131,9 @@ def test_the_python_path_is_what_will_be_used() -> None:
     launched = launch(spec_of(Language.JAVA), places_of(extraFunctionDependenciesDir="/deps"))
     assert launched.environment == {"PYTHONPATH": "/inherited:/deps"}
     assert launch(spec_of(Language.JAVA), places_of()).environment == {}
+    named = {"PULSAR_FUNCTIONS_EXTRA_DEPS_DIR": "/deps"}
+    assert launch(spec_of(Language.JAVA), places_of(named)).environment == {"PYTHONPATH": "/inherited:/deps"}
+    assert launch(spec_of(Language.JAVA), places_of(named, extraFunctionDependenciesDir="")).environment == {}
 
 
 @pytest.mark.parametrize(

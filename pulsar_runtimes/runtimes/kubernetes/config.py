@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pulsar_runtimes.config.section import MISSING, Section, nearest
+from pulsar_runtimes.config.section import Section, nearest
 from pulsar_runtimes.model.function import Language
 
 from .job_name import clean_name
@@ -48,8 +48,7 @@ class KubernetesConfig:
     when all languages use ``pulsar_docker_image_name``; once it is a mapping, a language it lacks has no image.
     ``extra_function_dependencies_dir`` is the whole path inside the pod, blank for none, as only pfrun's own launcher
     takes it. ``custom_labels`` are as written; their values are made fit for Kubernetes where they are used. Only with
-    ``strict_reference`` a port may be out of range, ``metrics_port`` be ``None``, which stands for that of the
-    instance, and ``nar_extraction_directory`` be blank.
+    ``strict_reference`` a port may be out of range, and ``nar_extraction_directory`` be blank.
     """
 
     k8s_uri: str = ""
@@ -75,7 +74,7 @@ class KubernetesConfig:
     cpu_over_commit_ratio: float = 1.0
     memory_over_commit_ratio: float = 1.0
     grpc_port: int = 9093
-    metrics_port: int | None = 9094
+    metrics_port: int = 9094
     nar_extraction_directory: str = "/tmp"
     function_instance_class_path: str = ""
     grace_period_seconds: int = 5
@@ -134,9 +133,9 @@ def read_kubernetes_config(section: Section, *, strict: bool = False) -> Kuberne
         ),
         cpu_over_commit_ratio=_ratio(section, "cpuOverCommitRatio", refuse),
         memory_over_commit_ratio=_ratio(section, "memoryOverCommitRatio", refuse),
-        grpc_port=_grpc_port(section, usual.grpc_port, strict=strict),
-        metrics_port=_metrics_port(section, usual.metrics_port or 0, strict=strict),
-        nar_extraction_directory=section.text("narExtractionDirectory", usual.nar_extraction_directory, null="")
+        grpc_port=_port(section, "grpcPort", usual.grpc_port, strict=strict),
+        metrics_port=_port(section, "metricsPort", usual.metrics_port, strict=strict),
+        nar_extraction_directory=section.text("narExtractionDirectory", usual.nar_extraction_directory)
         or ("" if strict else usual.nar_extraction_directory),
         function_instance_class_path=section.text("functionInstanceClassPath"),
         grace_period_seconds=section.integer(
@@ -246,10 +245,8 @@ def _images(section: Section, *, strict: bool) -> Mapping[Language, str] | None:
     for name, language in Language.__members__.items():
         if name not in inner:
             continue
-        image = _image(inner, name, refuse)
-        if inner.values[name] is not None:
-            images[language] = image
-        if inner.values[name] in (None, ""):
+        images[language] = _image(inner, name, refuse)
+        if inner.values[name] == "":
             refuse(name, "must be an image name; leave the line out when the language has none")
     if strict:
         inner.warn_unread(list(Language.__members__))
@@ -276,8 +273,6 @@ def _labels(section: Section, refuse: Refuse) -> Mapping[str, str]:
             refuse(f"customLabels.{name}", LABEL_KEY)
         if name in FINDING_LABELS:
             refuse(f"customLabels.{name}", "must not be a label that tells the pods of functions apart")
-        if inner.values[name] is None:
-            section.problem(f"customLabels.{name}", "must be text (got null)")
     return section.text_mapping("customLabels")
 
 
@@ -289,7 +284,7 @@ LABEL_KEY = (
 
 def _unused_interval(section: Section) -> int:
     key = "expectedMetricsCollectionInterval"
-    interval = section.integer(key, _UNUSED_INTERVAL, null=_UNUSED_INTERVAL)
+    interval = section.integer(key, _UNUSED_INTERVAL)
     if interval != _UNUSED_INTERVAL:
         section.warn(key, "has no effect: Apache Pulsar itself does not use it")
     return interval
@@ -314,26 +309,6 @@ def _ratio(section: Section, key: str, refuse: Refuse) -> float:
             f"which the API server refuses (got {got})",
         )
     return ratio
-
-
-def _grpc_port(section: Section, default: int, *, strict: bool) -> int:
-    """The reference cannot launch without this port either."""
-    if section.values.get("grpcPort", MISSING) is None:
-        section.seen.add("grpcPort")
-        section.problem("grpcPort", f"must be from 1 to {MAX_PORT} (got null); leave the line out for {default}")
-        return default
-    return _port(section, "grpcPort", default, strict=strict)
-
-
-def _metrics_port(section: Section, default: int, *, strict: bool) -> int | None:
-    """The reference takes a random port for null; a pod has its ports for itself, so any fixed one will do."""
-    if section.values.get("metricsPort", MISSING) is None:
-        section.seen.add("metricsPort")
-        if strict:
-            return None
-        section.warn("metricsPort", f"null does not switch metrics off; {default} is used")
-        return default
-    return _port(section, "metricsPort", default, strict=strict)
 
 
 def _port(section: Section, key: str, default: int, *, strict: bool) -> int:

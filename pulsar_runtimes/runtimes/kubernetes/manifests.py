@@ -90,7 +90,7 @@ def instance_in_pod(spec: InstanceSpec, settings: KubernetesSettings) -> Instanc
         service_url=config.pulsar_service_url or spec.service_url,
         web_service_url=config.pulsar_admin_url or spec.web_service_url,
         port=config.grpc_port,
-        metrics_port=spec.metrics_port if config.metrics_port is None else config.metrics_port,
+        metrics_port=config.metrics_port,
         expected_health_check_seconds=_NEVER,
         client_memory_bytes=None,
         first_consumer_number=0,

@@ -156,7 +156,7 @@ def _customizer(top: Section, worker: WorkerConfig, *, strict: bool) -> Manifest
     except RegistryError as error:
         top.problem(key, str(error).removeprefix(f"{key}: "))
         return None
-    own = top.inner("runtimeCustomizerConfig", worker.runtime_customizer_config)
+    own = top.inner("runtimeCustomizerConfig", worker.runtime_customizer_config).without_nulls()
     customizer = found.from_config(own, strict=strict)
     own.warn_unread()
     return customizer

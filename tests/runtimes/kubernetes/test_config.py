@@ -189,7 +189,7 @@ NAMESPACE = "must be the name of a Kubernetes namespace: up to 63 of a-z, 0-9 an
         ("functionDockerImages.PYTHN", {"PYTHN": "image"}, "is not a known key; did you mean 'PYTHON'?"),
         (
             "functionDockerImages.GO",
-            {"GO": None},
+            {"GO": ""},
             "must be an image name; leave the line out when the language has none",
         ),
         (
@@ -203,11 +203,9 @@ NAMESPACE = "must be the name of a Kubernetes namespace: up to 63 of a-z, 0-9 an
         ("customLabels.x/", {"x/": "x"}, LABEL),
         ("percentMemoryPadding", -1, "must be at least 0 (got -1)"),
         ("cpuOverCommitRatio", 0, RATIO.format("0")),
-        ("cpuOverCommitRatio", None, RATIO.format("null")),
         ("memoryOverCommitRatio", 0.9, RATIO.format("0.9")),
         ("memoryOverCommitRatio", "much", "must be a number (got 'much')"),
         ("grpcPort", 0, "must be from 1 to 65535 (got 0)"),
-        ("grpcPort", None, "must be from 1 to 65535 (got null); leave the line out for 9093"),
         ("metricsPort", 65536, "must be from 1 to 65535 (got 65536)"),
         ("metricsPort", 9093, "must not be the port of grpcPort (got 9093)"),
         ("gracePeriodSeconds", -1, "must be at least 0 (got -1)"),
@@ -237,7 +235,6 @@ def test_a_job_name_is_judged_as_it_will_be_used(name: str) -> None:
             "has no effect, as k8Uri names the API server",
         ),
         ({"changeConfigMap": "c"}, "changeConfigMap", "has no effect without changeConfigMapNamespace"),
-        ({"metricsPort": None}, "metricsPort", "null does not switch metrics off; 9094 is used"),
         (
             {"expectedMetricsCollectionInterval": 60},
             "expectedMetricsCollectionInterval",
@@ -257,9 +254,8 @@ def test_settings_of_the_auth_provider_are_not_in_the_repr() -> None:
 
 
 def test_labels_that_tell_functions_apart_are_not_the_operators() -> None:
-    assert _problems(customLabels={"name": "x", "tier": None}) == [
-        "customLabels.name: must not be a label that tells the pods of functions apart",
-        "customLabels.tier: must be text (got null)",
+    assert _problems(customLabels={"name": "x"}) == [
+        "customLabels.name: must not be a label that tells the pods of functions apart"
     ]
 
 
@@ -269,19 +265,17 @@ def test_labels_that_tell_functions_apart_are_not_the_operators() -> None:
 @pytest.mark.parametrize(
     ("values", "attribute", "value"),
     [
-        ({"metricsPort": None}, "metrics_port", None),
         ({"metricsPort": 0}, "metrics_port", 0),
         ({"grpcPort": 70000}, "grpc_port", 70000),
         ({"cpuOverCommitRatio": 0.5}, "cpu_over_commit_ratio", 0.5),
-        ({"memoryOverCommitRatio": None}, "memory_over_commit_ratio", 0.0),
         ({"percentMemoryPadding": -5}, "percent_memory_padding", -5),
         ({"gracePeriodSeconds": -1}, "grace_period_seconds", -1),
         ({"imagePullPolicy": "Sometimes"}, "image_pull_policy", "Sometimes"),
         ({"jobNamespace": "My_Jobs"}, "job_namespace", "My_Jobs"),
         ({"jobName": "a.b"}, "job_name", "a.b"),
         ({"customLabels": {"my team": "x", "name": "y"}}, "custom_labels", {"my team": "x", "name": "y"}),
-        ({"functionDockerImages": {"GO": None, "PYTHON": ""}}, "function_docker_images", {Language.PYTHON: ""}),
-        ({"narExtractionDirectory": None}, "nar_extraction_directory", ""),
+        ({"functionDockerImages": {"PYTHON": ""}}, "function_docker_images", {Language.PYTHON: ""}),
+        ({"narExtractionDirectory": ""}, "nar_extraction_directory", ""),
     ],
 )
 def test_strictly_what_the_reference_takes_is_taken(values: dict[str, Any], attribute: str, value: object) -> None:

@@ -226,10 +226,7 @@ def test_the_class_path_is_that_of_the_image(make: Make) -> None:
     assert "--destination-file /opt/p/exclaim.py" in command
 
 
-def test_strictly_an_absent_metrics_port_is_that_of_the_instance(make: Make) -> None:
-    factory = make({"strictReference": True, "metricsPort": None})
-    template = factory.manifests(_spec(metrics_port=45002)).stateful_set["spec"]["template"]
-    assert template["metadata"]["annotations"]["prometheus.io/port"] == "45002"
+def test_strictly_metrics_may_be_switched_off_by_a_port_that_is_none(make: Make) -> None:
     factory = make({"strictReference": True, "metricsPort": 0})
     template = factory.manifests(_spec(metrics_port=45002)).stateful_set["spec"]["template"]
     assert template["metadata"]["annotations"] == {}
