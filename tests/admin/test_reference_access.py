@@ -21,7 +21,6 @@ from tests.admin.test_token_authentication import request
 from tests.standalone import standalone
 from tests.standalone.requirement import or_skip
 from tests.standalone.standalone import Standalone
-from tests.waiting import until
 
 _NOT_COMPARED = (
     "/state/",
@@ -81,8 +80,6 @@ def reference(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                 http.put(f"/namespaces/{place}", json={}).raise_for_status()
                 for role, actions in roles.items():
                     http.post(f"/namespaces/{place}/permissions/{role}", json=actions).raise_for_status()
-            ready = "/worker/cluster/leader/ready"  # before that its worker refuses some calls for now
-            until(lambda: http.get(ready).text, lambda text: text == "true")
         yield pulsar
     finally:
         pulsar.stop()

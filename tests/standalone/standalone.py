@@ -170,8 +170,8 @@ def start(
     ``table_service`` brings BookKeeper's, with a ZooKeeper: both listen on all addresses, and cannot be told otherwise.
     ``broker_settings`` are keys of ``standalone.conf``; with authentication ``token`` is that of a super user. It
     listens on ``address``, which ``link`` of this machine has. ``dies_with_caller``: the kernel ends it when the
-    calling *thread* ends. ``UnavailableError`` without Java; ``StandaloneError`` when it does not come up, or runs
-    already. Nothing runs after an error.
+    calling *thread* ends. Its worker, if it has one, leads. ``UnavailableError`` without Java; ``StandaloneError`` when
+    it does not come up, or runs already. Nothing runs after an error.
     """
     directory = directory.absolute()
     java = find_java(environment)
@@ -318,25 +318,28 @@ def _wait_until_ready(
     token: str,
 ) -> None:
     # The namespace is made after the broker's port opens.
-    paths = ["/admin/v2/brokers/health", "/admin/v2/namespaces/public/default"]
+    awaited = {"/admin/v2/brokers/health": "", "/admin/v2/namespaces/public/default": ""}
     if functions_worker is not None:
-        paths.append("/admin/v3/functions/public/default")
+        awaited["/admin/v3/functions/public/default"] = ""
+        awaited["/admin/v2/worker/cluster/leader/ready"] = " true"  # before that it makes functions by half, or not
     deadline = time.monotonic() + READY_SECONDS
-    for path in paths:
-        while (seen := _get(web, path, token)) != "200":
+    for path, told in awaited.items():
+        while not (seen := _get(web, path, token)).startswith(f"200{told}"):
             if child.poll() is not None:
                 raise StandaloneError(f"Pulsar ended with exit code {child.returncode}\n{_tail(log)}")
             if time.monotonic() >= deadline:
-                raise StandaloneError(f"{path}: no 200 within {READY_SECONDS:g} s (last: {seen})\n{_tail(log)}")
+                wanted = f"200{told}"
+                raise StandaloneError(f"{path}: no {wanted} within {READY_SECONDS:g} s (last: {seen})\n{_tail(log)}")
             time.sleep(_POLL_SECONDS)
 
 
 def _get(web: tuple[str, int], path: str, token: str) -> str:
-    """The status of the answer, or why there is none."""
+    """The status of the answer and the beginning of its body, or why there is none."""
     connection = http.client.HTTPConnection(*web, timeout=_REQUEST_SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
-        return str(connection.getresponse().status)
+        answer = connection.getresponse()
+        return f"{answer.status} {answer.read(100).decode(errors='replace')}"
     except (OSError, http.client.HTTPException) as error:
         return str(error)
     finally:

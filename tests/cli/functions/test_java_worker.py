@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.cli.daemon import Ran
@@ -40,8 +39,6 @@ def java_worker(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             dies_with_caller=True,
         )
     )
-    ready = f"{started.admin_url}/admin/v2/worker/cluster/leader/ready"  # before that a function is created by half
-    until(lambda: httpx.get(ready, timeout=30).text, lambda text: text == "true", seconds=_SECONDS)
     yield started
     started.stop()
 
