@@ -7,8 +7,11 @@ from pulsar_runtimes.model.errors import AdmissionError
 from pulsar_runtimes.model.function import FunctionSpec, Language, ProcessingGuarantees
 
 
-def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> None:
-    """``AdmissionError`` naming everything ``function`` needs that the broker lacks."""
+def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits, *, as_whole: bool = False) -> None:
+    """``AdmissionError`` naming everything ``function`` needs that the broker lacks.
+
+    ``as_whole``: the runtime runs all replicas alike, and so cannot number their consumers apart.
+    """
     lacks = []
     if function.language not in limits.languages:
         lacks.append(f"{function.language.name} functions")
@@ -24,6 +27,8 @@ def check_broker(function: FunctionSpec, broker: str, limits: BrokerLimits) -> N
             lacks.append(f"a Java function without a schemaType for {', '.join(untyped)}")
     if function.processing_guarantees is ProcessingGuarantees.EFFECTIVELY_ONCE and not limits.deduplication:
         lacks.append("EFFECTIVELY_ONCE")
+    if as_whole and function.parallelism > 1 and not limits.tells_consumers_apart:
+        lacks.append("several replicas, whose consumers it takes for one")
     if lacks:
         raise AdmissionError(
             f"{function.key}: the broker {broker!r} cannot serve {' and '.join(lacks)}; "

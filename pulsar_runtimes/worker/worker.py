@@ -230,7 +230,11 @@ class Worker:
         if read_server_version(self.service_url).startswith(self._broker.server_name):
             self._broker_limits = self._broker.limits
             for function in self.functions():
-                check_broker(function, self._broker.name, self._broker_limits)
+                self._check_broker(function)
+
+    def _check_broker(self, function: FunctionSpec) -> None:
+        as_whole = self.factory.capabilities.runs_all_replicas
+        check_broker(function, self._broker.name, self._broker_limits, as_whole=as_whole)
 
     def stop(self, grace_seconds: float | None = None) -> None:
         """Stop all functions, then the broker if it is ours. When this returns nothing runs. Idempotent."""
@@ -264,7 +268,7 @@ class Worker:
         if not self.config.forward_source_message_property and not is_connector(function):
             function = replace(function, sink=replace(function.sink, forward_source_message_property=False))
         check_resources(function, ResourceBounds.from_settings(self.config))
-        check_broker(function, self._broker.name, self._broker_limits)
+        self._check_broker(function)
         for spec in self.plan(function):
             self.factory.check(spec)
         return function

@@ -136,10 +136,12 @@ class TestKeysOfPulsarItself:
     """``bin/pulsar tokens`` makes the keys and the tokens."""
 
     @pytest.fixture
-    def tokens(self, pulsar_home: Path) -> Callable[..., str]:
+    def tokens(self, pulsar_home: Path, tmp_path: Path) -> Callable[..., str]:
+        environment = os.environ | {"PULSAR_LOG_DIR": str(tmp_path / "logs")}
+
         def run(*arguments: str) -> str:
             command = [str(pulsar_home / "bin" / "pulsar"), "tokens", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
             assert done.returncode == 0, done.stderr
             return done.stdout.strip()
 

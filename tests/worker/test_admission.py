@@ -21,8 +21,9 @@ from pulsar_runtimes.testing import function_spec
 from pulsar_runtimes.worker.admission import check_broker
 
 
-def java(input_schema: str, output_schema: str, *, output: str = "out") -> FunctionSpec:
+def java(input_schema: str, output_schema: str, *, output: str = "out", parallelism: int = 1) -> FunctionSpec:
     return function_spec(
+        parallelism=parallelism,
         language=Language.JAVA,
         source=SourceSpec(input_specs={"in": ConsumerSpec(schema_type=input_schema)}),
         sink=SinkSpec(topic=output, schema_type=output_schema),
@@ -46,6 +47,15 @@ def test_effectively_once_needs_a_broker_that_keeps_a_message_once() -> None:
     with pytest.raises(AdmissionError, match="cannot serve EFFECTIVELY_ONCE"):
         check_broker(function, "pulsar-lite", LiteBroker.limits)
     check_broker(function, "pulsar", BrokerLimits())
+
+
+def test_replicas_that_run_as_a_whole_need_a_broker_that_tells_them_apart() -> None:
+    two = java("string", "string", parallelism=2)
+    with pytest.raises(AdmissionError, match="several replicas, whose consumers it takes for one"):
+        check_broker(two, "pulsar-lite", LiteBroker.limits, as_whole=True)
+    check_broker(two, "pulsar", BrokerLimits(), as_whole=True)
+    check_broker(two, "pulsar-lite", LiteBroker.limits)
+    check_broker(java("string", "string"), "pulsar-lite", LiteBroker.limits, as_whole=True)
 
 
 def test_everything_that_is_lacking_is_told_at_once() -> None:
