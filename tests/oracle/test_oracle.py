@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shlex
-from decimal import Decimal
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.oracle.meaning import assert_same
+from tests.oracle.recorder import SOURCE, Recorder
+from tests.oracle.variations import vary
+from tests.standalone.distribution import find_java
+from tests.standalone.requirement import or_skip
+
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "scripts" / "oracle_answers.py"
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))
 
-NAMED = {"containers", "env", "ports", "volumes", "volumeMounts"}
-SUFFIXES = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
-INT64 = {"ram", "disk", "timeoutMs", "negativeAckRedeliveryDelayMs"}
-DEFAULTS = ("", 0, False, "JAVA", "UNKNOWN", "ATLEAST_ONCE", "SHARED", "LATEST", "LZ4", "FAIL")
+VARIED = ("k8s-customizer-merge", "k8s-doc-token-auth", "k8s-python-images", "process-go", "process-java-full")
+"""Of each kind of launch one."""
+
+
+def read(directory: str, name: str) -> Any:
+    return json.loads((HERE / directory / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -30,59 +38,35 @@ def answer() -> Any:
     return module.answer
 
 
+@pytest.fixture(scope="module")
+def recorder(pulsar_home: Path, compile_java: Callable[[Path], Path]) -> Recorder:
+    return Recorder(or_skip(lambda: find_java(os.environ)), compile_java(SOURCE), pulsar_home)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_pfrun_answers_as_the_reference_did(name: str, answer: Any) -> None:
-    actual = answer(json.loads((HERE / "cases" / f"{name}.json").read_text(encoding="utf-8")))
-    expected = json.loads((HERE / "expected" / f"{name}.json").read_text(encoding="utf-8"))
-    for error in ("startError", "admissionError"):
-        assert (error in actual) == (error in expected), actual
-        if error in expected:
-            return
-    assert actual.get("clientMemoryLimit") == expected.get("clientMemoryLimit")
-    assert actual.get("processEnv", {}) == expected.get("processEnv", {})
-    assert meaning(actual.get("processCommand", [])) == meaning(expected.get("processCommand", []))
-    assert actual.get("secretNamespace") == expected.get("secretNamespace")
-    ignored = {entry["pointer"].rpartition("/")[2] for entry in expected.get("ignored", [])}
-    for part in ("statefulSet", "service", "secret"):
-        assert manifest(actual.get(part), ignored) == manifest(expected.get(part), ignored), part
+    assert_same(answer(read("cases", name)), read("expected", name))
 
 
-def manifest(value: Any, ignored: set[str], name: str = "") -> Any:
-    """A manifest as the API server would take it: what says nothing left out, quantities by their value."""
-    if isinstance(value, dict):
-        members = {key: manifest(item, ignored, key) for key, item in value.items() if key not in ignored}
-        kept = {key: item for key, item in members.items() if item not in (None, {}, [])}
-        if "apiVersion" in kept:  # what the recorded ones leave to the client
-            del kept["apiVersion"], kept["kind"]
-            if value["kind"] == "Secret":
-                del kept["metadata"]["namespace"]
-        return kept
-    if isinstance(value, list):
-        if name == "command":
-            return meaning([*value[:2], *shlex.split(value[2])])
-        items = [manifest(item, ignored, name) for item in value]
-        return sorted(items, key=lambda item: item["name"]) if name in NAMED else items
-    if name in ("cpu", "memory"):
-        number = value.rstrip("".join(SUFFIXES))
-        return Decimal(number) * Decimal(str(SUFFIXES.get(value.removeprefix(number), 1)))
-    return value
+@pytest.mark.slow
+@pytest.mark.standalone
+@pytest.mark.parametrize(
+    "name", ["admission-lock-step", "k8s-token-update", "process-environment", "thread-limit-both"]
+)
+def test_the_reference_answers_as_it_did(name: str, recorder: Recorder) -> None:
+    assert_same(recorder.answer(read("cases", name)), read("expected", name))
 
 
-def meaning(value: Any, name: str = "") -> Any:
-    """``value`` with JSON texts parsed, and members that hold a default of protobuf left out."""
-    if isinstance(value, list):
-        return [meaning(item) for item in value]
-    if isinstance(value, dict):
-        members = {key: meaning(item, key) for key, item in value.items()}
-        return {key: item for key, item in members.items() if item == {} or item not in DEFAULTS}
-    if isinstance(value, str) and name in INT64:
-        return int(value)
-    if isinstance(value, str) and value.strip("'")[:1] == "{":
-        try:
-            return meaning(json.loads(value[1:-1] if value[0] == "'" else value))
-        except ValueError:  # customRuntimeOptions may hold comments
-            return value
-    return value
+@pytest.mark.slow
+@pytest.mark.standalone
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("name", VARIED)
+def test_pfrun_answers_as_the_reference_does_where_nobody_recorded_it(
+    name: str, number: int, answer: Any, recorder: Recorder
+) -> None:
+    case = vary(read("cases", name), number)
+    ignored = {"ignored": case.get("ignored", [])}
+    assert_same(answer(case), recorder.answer(case) | ignored)
 
 
 def test_there_are_cases() -> None:
