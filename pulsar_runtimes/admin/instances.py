@@ -114,19 +114,19 @@ class Instances:
 
         ``RefusedError`` names those that no worker runs, after the others were restarted.
         """
-        if number is not None or self.service.runs_as_whole:
-            self.redirect(key, number or 0)
-            self.service.restart(key, number)
-            asked = [number or 0]
-        else:
-            asked = list(range(self.service.get(key).parallelism))
-            for each in (InstanceKey(key, number) for number in asked):
-                owner = self._owner(each)
-                if owner == self.me:
-                    self.service.restart(key, each.instance_id)
-                elif owner is not None:
-                    self._others.restart(owner, self._component, each)
-        nobody_s = [str(each) for each in asked if self._owner(InstanceKey(key, each)) is None]
+        together = number is not None or self.service.runs_as_whole
+        asked = [number or 0] if together else range(self.service.get(key).parallelism)
+        owners = {each: self._owner(InstanceKey(key, each)) for each in asked}
+        for each, owner in owners.items():
+            if together and owner not in (None, self.me):
+                raise ElsewhereError(owner)
+            if together:
+                self.service.restart(key, number)  # also refuses what there is not
+            elif owner == self.me:
+                self.service.restart(key, each)
+            elif owner is not None:
+                self._others.restart(owner, self._component, InstanceKey(key, each))
+        nobody_s = [str(each) for each, owner in owners.items() if owner is None]
         if nobody_s:
             raise RefusedError(f"{key}: no worker runs instance {', '.join(nobody_s)} now; it starts when one gets it")
 
