@@ -44,6 +44,7 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--on-pulsar", action="store_true", help="tests that share a broker use a real Apache Pulsar")
+    parser.addoption("--no-build", action="store_true", help="skip tests of a Kubernetes that is not built yet")
 
 
 @pytest.fixture(scope="session")
@@ -114,11 +115,15 @@ def pulsar_table_service(
 
 
 @pytest.fixture(scope="session")
-def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+def kubernetes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[cluster.Cluster]:
     """A Kubernetes that all tests of the run share, its programs built when they are not in the cache.
 
-    Give each test a namespace of its own (``job_namespace``), and mark it ``kubernetes`` and ``slow``.
+    Give each test a namespace of its own (``job_namespace``), and mark it ``kubernetes``.
     """
+    if request.config.getoption("--no-build") and not programs.home(os.environ).is_dir():
+        pytest.skip("Kubernetes is not built here; scripts/test --all builds it, in a quarter of an hour")
     built = or_skip(lambda: programs.build(os.environ))
     running = cluster.start(tmp_path_factory.mktemp("kubernetes"), built, dies_with_caller=True)
     yield running

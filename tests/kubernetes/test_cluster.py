@@ -31,7 +31,7 @@ from tests.kubernetes.cluster import Cluster, ClusterError, read
 from tests.kubernetes.programs import VERSION
 from tests.waiting import until
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = pytest.mark.kubernetes
 
 ROOT = Path(__file__).parents[2]
 BASIC = "org.apache.pulsar.functions.runtime.kubernetes.BasicKubernetesManifestCustomizer"
@@ -153,6 +153,7 @@ def test_pods_of_a_stateful_set_become_ready(kubernetes: Cluster, job_namespace:
     )
 
 
+@pytest.mark.slow
 def test_the_api_server_may_be_killed_and_started_again(kubernetes: Cluster, job_namespace: str) -> None:
     path = path_of("secrets", job_namespace)
     kubernetes.request("POST", path, {"metadata": {"name": "kept"}})
@@ -164,6 +165,7 @@ def test_the_api_server_may_be_killed_and_started_again(kubernetes: Cluster, job
     assert kubernetes.request("GET", f"{path}/kept")["metadata"]["name"] == "kept"
 
 
+@pytest.mark.slow
 def test_the_script_leaves_nothing(kubernetes: Cluster, tmp_path: Path) -> None:
     """``kubernetes`` is asked for so that the programs are there."""
     directory = tmp_path / "cluster"

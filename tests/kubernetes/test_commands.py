@@ -18,7 +18,7 @@ from tests.kubernetes.workload import OWN_LAUNCHER, Begin, named, names, until_r
 from tests.waiting import until
 from tests.workers import SAMPLES
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = pytest.mark.kubernetes
 
 
 @pytest.fixture

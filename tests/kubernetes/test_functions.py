@@ -22,11 +22,12 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.workload import OWN_LAUNCHER, Begin, named, names, pod_uids, states, until_running
 from tests.waiting import until
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = pytest.mark.kubernetes
 
 MANY = 100
 
 
+@pytest.mark.slow
 def test_many_are_created_and_deleted_while_others_are_created(
     kubernetes: Cluster, job_namespace: str, begin: Begin, calls: list[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_the_next_worker_only_lists(kubernetes: Cluster, job_namespace: str, beg
     assert pod_uids(kubernetes, job_namespace) == pods
 
 
+@pytest.mark.slow
 def test_an_api_server_that_is_killed_amid_creations_loses_none_and_doubles_none(
     kubernetes: Cluster, job_namespace: str, begin: Begin
 ) -> None:

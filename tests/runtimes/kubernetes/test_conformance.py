@@ -19,7 +19,7 @@ from pulsar_runtimes.runtimes.kubernetes.factory import KubernetesRuntimeFactory
 from pulsar_runtimes.testing import RuntimeFactoryConformance, function_spec, instance_spec
 from tests.kubernetes.cluster import Cluster
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
+pytestmark = pytest.mark.kubernetes
 
 WORKER = {
     "functionRuntimeFactoryClassName": KUBERNETES_FACTORY,
