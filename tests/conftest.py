@@ -115,9 +115,7 @@ def pulsar_table_service(
 
 
 @pytest.fixture(scope="session")
-def kubernetes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[cluster.Cluster]:
+def kubernetes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
     """A Kubernetes that all tests of the run share, its programs built when they are not in the cache.
 
     Give each test a namespace of its own (``job_namespace``), and mark it ``kubernetes``.

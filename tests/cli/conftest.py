@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import Signals
 
 import pulsar
 import pytest
@@ -80,8 +81,8 @@ def daemon(tmp_path: Path, place: Path) -> Iterator[Callable[..., Daemon]]:
     """``daemon("start", ...)`` runs the command as a process; none of them outlives the test."""
     started: list[Daemon] = []
 
-    def daemon(*arguments: str) -> Daemon:
-        started.append(Daemon(arguments, tmp_path / f"daemon-{len(started)}"))
+    def daemon(*arguments: str, ignoring: Signals | None = None) -> Daemon:
+        started.append(Daemon(arguments, tmp_path / f"daemon-{len(started)}", ignoring=ignoring))
         return started[-1]
 
     yield daemon

@@ -6,13 +6,14 @@ import contextlib
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals
 
 import psutil
 
@@ -64,15 +65,25 @@ def run_on_terminal(*arguments: str, environment: Mapping[str, str] | None = Non
 class Daemon:
     """A command that runs until it is told to stop. Its output goes to files, so that it never waits for a reader.
 
-    It leads a process group of its own, as what a shell starts in the foreground does.
+    It leads a process group of its own, as what a shell starts in the foreground does, and like that ignores no signal,
+    whatever nohup or a shell's ``&`` has had the tests ignore; but for ``ignoring``.
     """
 
-    def __init__(self, arguments: Sequence[str], directory: Path) -> None:
+    def __init__(self, arguments: Sequence[str], directory: Path, *, ignoring: Signals | None = None) -> None:
+        def set_signals() -> None:
+            for number in (SIGHUP, SIGINT):
+                signal.signal(number, SIG_IGN if number is ignoring else SIG_DFL)
+
         directory.mkdir()
         self._out, self._err = directory / "out", directory / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [PFRUN, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                [PFRUN, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=set_signals,
             )
         self._started: list[int] = []
 

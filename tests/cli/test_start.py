@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals
+from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import pytest
 
@@ -89,11 +89,7 @@ def test_a_function_answers_on_its_topics_and_sigterm_ends_all_of_it(
 @pytest.mark.broker
 @pytest.mark.parametrize("number", [SIGINT, SIGHUP])
 def test_other_polite_signals_stop_it_too(number: Signals, daemon: Start, function: Function) -> None:
-    before = signal.signal(SIGHUP, SIG_DFL)  # it stays ignored where nohup has started the run
-    try:
-        started = daemon("start", "--function-config", function())
-    finally:
-        signal.signal(SIGHUP, before)
+    started = daemon("start", "--function-config", function())
     started.await_err("public/default/f:0: running")
     assert started.stop(number) == 0
     started.assert_nothing_left()
@@ -101,11 +97,7 @@ def test_other_polite_signals_stop_it_too(number: Signals, daemon: Start, functi
 
 @pytest.mark.broker
 def test_a_worker_that_nohup_has_started_goes_on_when_the_terminal_is_gone(daemon: Start, function: Function) -> None:
-    before = signal.signal(SIGHUP, SIG_IGN)
-    try:
-        started = daemon("start", "--function-config", function())
-    finally:
-        signal.signal(SIGHUP, before)
+    started = daemon("start", "--function-config", function(), ignoring=SIGHUP)
     started.await_err("public/default/f:0: running")
     started.signal(SIGHUP)
     with pytest.raises(AssertionError, match="runs on after"):
