@@ -114,21 +114,30 @@ class Instances:
 
         ``RefusedError`` names those that no worker runs, after the others were restarted.
         """
-        together = number is not None or self.service.runs_as_whole
-        asked = [number or 0] if together else range(self.service.get(key).parallelism)
-        owners = {each: self._owner(InstanceKey(key, each)) for each in asked}
-        for each, owner in owners.items():
-            if together and owner not in (None, self.me):
+        if number is None and not self.service.runs_as_whole:
+            nobody_s = self._restart_each(key)
+        else:
+            one = number or 0
+            owner = self._owner(InstanceKey(key, one))
+            if owner is not None and owner != self.me:
                 raise ElsewhereError(owner)
-            if together:
-                self.service.restart(key, number)  # also refuses what there is not
-            elif owner == self.me:
-                self.service.restart(key, each)
-            elif owner is not None:
-                self._others.restart(owner, self._component, InstanceKey(key, each))
-        nobody_s = [str(each) for each, owner in owners.items() if owner is None]
+            self.service.restart(key, number)  # also refuses what there is not
+            nobody_s = [] if owner is not None else [str(one)]
         if nobody_s:
             raise RefusedError(f"{key}: no worker runs instance {', '.join(nobody_s)} now; it starts when one gets it")
+
+    def _restart_each(self, key: FunctionKey) -> list[str]:
+        """Have each instance restarted by its worker; the numbers of those that have none."""
+        nobody_s = []
+        for number in range(self.service.get(key).parallelism):
+            owner = self._owner(InstanceKey(key, number))
+            if owner is None:
+                nobody_s.append(str(number))
+            elif owner == self.me:
+                self.service.restart(key, number)
+            else:
+                self._others.restart(owner, self._component, InstanceKey(key, number))
+        return nobody_s
 
     def _here(self, key: FunctionKey, number: int) -> Seen:
         parallelism = self.service.get(key).parallelism
