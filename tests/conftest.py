@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -35,7 +34,8 @@ from tests.kubernetes import cluster, programs, real_node
 from tests.kubernetes.python_image import NAME as IMAGE
 from tests.kubernetes.python_image import build_python_image
 from tests.standalone import standalone
-from tests.standalone.distribution import fetch, find_java
+from tests.standalone.distribution import fetch
+from tests.standalone.java_source import compile_source
 from tests.standalone.requirement import or_skip
 from tests.workers import SAMPLES, Build, Run
 
@@ -81,13 +81,10 @@ def pulsar_home() -> Path:
 @pytest.fixture(scope="session")
 def compile_java(pulsar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
     """``compile_java(source)`` is the directory of the classes, compiled against all of Pulsar."""
-    javac = or_skip(lambda: find_java(os.environ, "javac"))
 
     def compiled(source: Path) -> Path:
         target = tmp_path_factory.mktemp("classes")
-        command = [javac, "-nowarn", "-proc:none", "-cp", f"{pulsar_home}/lib/*", "-d", str(target), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
+        or_skip(lambda: compile_source(source, target, pulsar_home, os.environ))
         return target
 
     return compiled

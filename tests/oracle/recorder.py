@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.standalone.distribution import fetch, find_java
+from tests.standalone.java_source import compile_source
 from tests.waiting import until
 
 HERE = Path(__file__).parent
@@ -208,8 +209,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     pulsar_home = fetch(os.environ)
     with tempfile.TemporaryDirectory(prefix="pfrun-recorder-") as classes:
-        javac = [find_java(os.environ, "javac"), "-nowarn", "-proc:none", "-cp", f"{pulsar_home}/lib/*", "-d", classes]
-        subprocess.run([*javac, str(SOURCE)], check=True)
+        compile_source(SOURCE, Path(classes), pulsar_home, os.environ)
         recorder = Recorder(find_java(os.environ), Path(classes), pulsar_home)
         for path in sorted(cases.glob("*.json")):
             case = json.loads(path.read_text("utf-8"))
